@@ -1,0 +1,44 @@
+// The Python face of the compiled module: the only file that knows nanobind.
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include "philox.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+template <typename T>
+using Vector = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
+
+// A new NumPy array of n elements, filled without the GIL.
+template <typename T, void (*fill)(const chainrule::Draw&, T*, std::size_t)>
+Vector<T> drawn(std::uint64_t seed, std::uint64_t counter, std::uint32_t stream, std::size_t n) {
+    auto data = std::make_unique_for_overwrite<T[]>(n);
+    {
+        nb::gil_scoped_release released;
+        fill({seed, counter, stream}, data.get(), n);
+    }
+    nb::capsule owner(data.get(), [](void* p) noexcept { delete[] static_cast<T*>(p); });
+    return Vector<T>(data.release(), {n}, owner);
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+    using namespace chainrule;
+    m.doc() = "The compiled part of chainrule.";
+    m.def(
+        "opcodes", [] { return nb::dict(); }, "The operations that have a kernel: name to number.");
+    m.def("words", drawn<std::uint32_t, philox_words>, "seed"_a, "counter"_a, "stream"_a, "n"_a,
+          "See chainrule.random.words.");
+    m.def("halves", drawn<std::uint16_t, philox_halves>, "seed"_a, "counter"_a, "stream"_a, "n"_a,
+          "See chainrule.random.halves.");
+    m.def("permutation", drawn<std::int64_t, philox_permutation>, "seed"_a, "counter"_a, "stream"_a,
+          "n"_a, "See chainrule.random.permutation.");
+}

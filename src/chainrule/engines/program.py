@@ -1,0 +1,114 @@
+"""What an engine is given: a program, the state it works on, and the protocol it answers to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from chainrule.errors import ShapeError, UsageError
+from chainrule.graph import BATCH, Input, Parameter, Value, shape_text
+
+Array = np.ndarray[Any, Any]
+Precision = Literal["float32", "float64"]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A graph to run: its inputs, what is read from it, and the state it changes.
+
+    `rows` are inputs of which every run takes some rows of the data, `scalars` are inputs with one entry
+    a step (learning rate, random key). `assignments` take effect together, after every read of the old
+    values. A training step, an evaluation and a prediction are three programs on one state.
+    """
+
+    rows: tuple[Input, ...]
+    outputs: Mapping[str, Value]
+    scalars: tuple[Input, ...] = ()
+    assignments: tuple[tuple[Parameter, Value], ...] = ()
+
+    def __post_init__(self) -> None:
+        for parameter, value in self.assignments:
+            if parameter.shape != value.shape:
+                raise ShapeError(
+                    f"{parameter.name} has shape {shape_text(parameter.shape)} but is assigned a value of "
+                    f"shape {shape_text(value.shape)}."
+                )
+
+
+@dataclass
+class State:
+    """The parameters' arrays, in one precision; an array is replaced, never written into."""
+
+    precision: Precision = "float32"
+    arrays: dict[Parameter, Array] = field(default_factory=dict)
+
+    def __getitem__(self, parameter: Parameter) -> Array:
+        return self.arrays[parameter]
+
+    def __setitem__(self, parameter: Parameter, array: Any) -> None:
+        new = np.array(array, dtype=self.precision)
+        if new.shape != parameter.shape:
+            raise ShapeError(
+                f"{parameter.name} has shape {shape_text(parameter.shape)}, not {shape_text(new.shape)}."
+            )
+        self.arrays[parameter] = new
+
+
+class Runner(Protocol):
+    """A program made ready to run on one state."""
+
+    def once(
+        self, data: Mapping[Input, Any], scalars: Mapping[Input, Any] = ...
+    ) -> dict[str, Array]:
+        """Run on all rows given; the outputs' arrays."""
+
+    def steps(
+        self,
+        data: Mapping[Input, Array],
+        order: Array,
+        batch_size: int,
+        table: Mapping[Input, Array],
+        first: int = 0,
+        last: int | None = None,
+    ) -> dict[str, float]:
+        """Run steps `first` to `last` (not included) of an epoch; each output summed over the steps.
+
+        Step i takes rows `order[i·batch_size : (i+1)·batch_size]` and entry i of each table column.
+        """
+
+    def blocks(self, data: Mapping[Input, Array], block: int = ...) -> dict[str, Array]:
+        """Run on all rows, `block` at a time; the outputs' arrays joined along the rows."""
+
+
+class Engine(Protocol):
+    """Whatever runs programs."""
+
+    name: str
+
+    def prepare(self, program: Program, state: State) -> Runner:
+        """The program made ready to run on this state."""
+
+
+def row_count(data: Mapping[Input, Any], program: Program) -> int:
+    """The number of rows in the data; a `ShapeError` where inputs disagree or do not fit."""
+    counts: dict[int, str] = {}
+    for leaf in program.rows:
+        if leaf not in data:
+            raise UsageError(f"No array was given for input {leaf.name}.")
+        shape = np.shape(data[leaf])
+        fits = len(shape) == leaf.rank and all(
+            d is BATCH or d == n for d, n in zip(leaf.shape, shape, strict=True)
+        )
+        if not fits:
+            raise ShapeError(
+                f"Input {leaf.name} expects an array of shape {shape_text(leaf.shape)}, not {shape_text(shape)}."
+            )
+        if leaf.rank and leaf.shape[0] is BATCH:
+            counts[shape[0]] = leaf.name or "input"
+    if len(counts) > 1:
+        told = " and ".join(f"{name} has {n}" for n, name in counts.items())
+        raise ShapeError(f"All inputs need the same number of rows, but {told}.")
+    return next(iter(counts), 1)

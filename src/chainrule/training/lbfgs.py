@@ -1,0 +1,121 @@
+"""L-BFGS: SciPy's, on the loss and gradients of all training rows.
+
+SciPy calls us back once an iteration and cannot be paused, so it runs in a thread of its own that is held
+between iterations while the training loop looks at the result; the two never compute at the same time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from chainrule.engines.program import Array, Runner, State
+from chainrule.graph import Input
+from chainrule.layers.base import Weight
+from chainrule.optimizers import LBFGS
+
+
+class _Abandoned(Exception):
+    """The training loop wants no further iteration."""
+
+
+class Descent:
+    """One L-BFGS run over some weights; `iterations` yields the loss after each iteration."""
+
+    def __init__(
+        self,
+        settings: LBFGS,
+        runner: Runner,
+        state: State,
+        weights: list[Weight],
+        data: dict[Input, Array],
+        scalars: dict[Input, Any],
+    ) -> None:
+        self.settings, self.runner, self.state = settings, runner, state
+        self.weights, self.data, self.scalars = weights, data, scalars
+        self.message = ""
+        self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)
+        self._stop, self._finished = False, False
+        self._loss = float("nan")
+        self._error: BaseException | None = None
+
+    def iterations(self, limit: int) -> Iterator[float]:
+        """The loss after each iteration, at most `limit`; `message` says why the last was the last."""
+        thread = threading.Thread(target=self._run, args=(limit,), daemon=True)
+        thread.start()
+        try:
+            while True:
+                self._go.release()
+                self._done.acquire()
+                if self._error is not None:
+                    raise self._error
+                if self._finished:
+                    return
+                yield self._loss
+        finally:
+            self._stop = True
+            self._go.release()
+            thread.join()
+
+    def _run(self, limit: int) -> None:
+        from scipy.optimize import minimize
+
+        self._go.acquire()
+        try:
+            if self._stop:
+                return
+            result = minimize(
+                self._objective,
+                self._read(),
+                jac=True,
+                method="L-BFGS-B",
+                callback=self._after_iteration,
+                options={
+                    "maxiter": limit,
+                    "maxfun": self.settings.max_function_evaluations or 15 * limit + 1000,
+                    "maxcor": self.settings.memory,
+                    "gtol": self.settings.gradient_tolerance,
+                    "ftol": self.settings.tolerance,
+                },
+            )
+            self._write(result.x)
+            self.message = str(result.message)
+        except _Abandoned:
+            pass
+        except BaseException as error:  # handed to the thread that waits for it
+            self._error = error
+        self._finished = True
+        self._done.release()
+
+    def _objective(self, x: Array) -> tuple[float, Array]:
+        self._write(x)
+        found = self.runner.once(self.data, self.scalars)
+        parts = [
+            np.ravel(found.get(str(w.parameter.name), np.zeros(self.state[w.parameter].shape)))
+            for w in self.weights
+        ]
+        return float(found["loss"]), np.concatenate(parts).astype(np.float64)
+
+    def _after_iteration(self, intermediate_result: Any) -> None:
+        self._write(intermediate_result.x)
+        self._loss = float(intermediate_result.fun)
+        self._done.release()
+        self._go.acquire()
+        if self._stop:
+            raise _Abandoned
+
+    def _read(self) -> Array:
+        return np.concatenate([np.ravel(self.state[w.parameter]) for w in self.weights]).astype(
+            np.float64
+        )
+
+    def _write(self, x: Array) -> None:
+        start = 0
+        for w in self.weights:
+            shape = self.state[w.parameter].shape
+            size = int(np.prod(shape))
+            self.state[w.parameter] = x[start : start + size].reshape(shape)
+            start += size
