@@ -35,7 +35,10 @@ def test_max_norm_scales_long_weights_down_and_leaves_others_alone(axis: int) ->
 
 def test_zero_weights_stay_zero() -> None:
     weight = np.array([[0.0, 3.0], [0.0, 4.0]])
-    assert held(constraints.MaxNorm(1.0), weight).tolist() == [[0.0, 0.6000000000000001], [0.0, 0.8]]
+    assert held(constraints.MaxNorm(1.0), weight).tolist() == [
+        [0.0, 0.6000000000000001],
+        [0.0, 0.8],
+    ]
     assert held(constraints.UnitNorm(), weight).tolist() == [[0.0, 0.6], [0.0, 0.8]]
 
 

@@ -137,7 +137,9 @@ def test_a_users_array_begins_as_it_is() -> None:
 
 
 def test_a_users_array_of_another_shape_is_refused_with_both_shapes() -> None:
-    with pytest.raises(ShapeError, match=r"shape \(2, 3\) were given for a weight of shape \(3, 2\)"):
+    with pytest.raises(
+        ShapeError, match=r"shape \(2, 3\) were given for a weight of shape \(3, 2\)"
+    ):
         initializers.Values(np.zeros((2, 3)))((3, 2), seed=0, index=0)
 
 
@@ -155,7 +157,7 @@ def test_keras_and_pytorch_names_are_known() -> None:
 
 
 def test_settings_outside_their_range_are_refused() -> None:
-    with pytest.raises(UsageError, match="minval 1.0 lies above maxval 0.01"):
+    with pytest.raises(UsageError, match=r"minval 1\.0 lies above maxval 0\.01"):
         initializers.RandomUniform(1.0)
     with pytest.raises(UsageError, match=r"stddev is -1, expected a number in \[0, inf\)"):
         initializers.RandomNormal(stddev=-1)

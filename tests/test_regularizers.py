@@ -10,6 +10,7 @@ from chainrule.backprop import gradients
 from chainrule.engines.reference import evaluate
 from chainrule.errors import UnknownNameError, UsageError
 from chainrule.graph import Input, Value
+from chainrule.ops.basic import absolute
 from chainrule.ops.shapes import sum as sum_over
 
 WEIGHT = np.array([[1.0, -2.0, 0.0], [0.5, 3.0, -0.25]])
@@ -53,7 +54,7 @@ def test_a_number_is_l2_and_none_is_none() -> None:
 
 def test_a_users_function_is_a_regularizer() -> None:
     def cubes(weight: Value) -> Value:
-        return sum_over(abs(weight) ** 3)
+        return sum_over(absolute(weight) ** 3)
 
     assert penalty(regularizers.get(cubes))[0] == pytest.approx(36.140625)
 

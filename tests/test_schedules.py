@@ -205,7 +205,10 @@ def test_a_name_without_a_rate_and_boundaries_without_values_are_refused() -> No
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: schedules.Constant(-1.0), r"learning_rate is -1.0, expected a number in \[0, inf\)"),
+        (
+            lambda: schedules.Constant(-1.0),
+            r"learning_rate is -1.0, expected a number in \[0, inf\)",
+        ),
         (lambda: schedules.Constant("fast"), "learning_rate is 'fast'"),  # type: ignore[arg-type]
         (lambda: schedules.StepDecay(0.1, every_epochs=0), r"a whole number in \[1, inf\)"),
         (lambda: schedules.OneCycle(0.1, warm_fraction=1.0), r"in \(0, 1\)"),

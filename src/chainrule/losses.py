@@ -75,10 +75,11 @@ class Loss:
                 f"{type(self).__name__} takes class numbers as targets: whole numbers, not reals."
             )
         logits = self.logits(predictions)
-        if logits is None:
-            each = self.on_predictions(targets, predictions)
-        else:
-            each = self.on_logits(targets, logits)
+        each = (
+            self.on_predictions(targets, predictions)
+            if logits is None
+            else self.on_logits(targets, logits)
+        )
         if not isinstance(each, Value) or each.shape[:1] != predictions.shape[:1]:
             found = shape_text(each.shape) if isinstance(each, Value) else type(each).__name__
             raise ShapeError(
@@ -308,10 +309,9 @@ class KLDivergence(Loss):
 @register("hinge")
 @dataclass(frozen=True)
 class Hinge(Loss):
-    """max(1 − t p, 0) for targets −1 and +1; a target of 0 counts as −1. The subgradient at the
-    kink is 0.
+    """max(1 − t p, 0) for targets −1 and +1; a target of 0 counts as −1.
 
-    Source: Cortes & Vapnik (1995).
+    The subgradient at the kink is 0. Source: Cortes & Vapnik (1995).
     """
 
     def on_predictions(self, targets: Value, predictions: Value) -> Value:

@@ -137,9 +137,8 @@ class _Rules:
                     f"f(x0) is {here.value:g} with gradient norm {here.norm:g}: "
                     "start where f and its gradient are finite."
                 )
-            what = (
-                f"f became {here.value:g}" if not np.isfinite(here.value) else "∇f became infinite"
-            )
+            broken = not np.isfinite(here.value)
+            what = f"f became {here.value:g}" if broken else f"‖∇f‖ became {here.norm:g}"
             return f"{what} in step {len(path) - 1}: try a smaller learning rate", False
         if self.gradient_tolerance is not None and here.norm < self.gradient_tolerance:
             return f"‖∇f‖ = {here.norm:.3g} is below {self.gradient_tolerance:g}", True

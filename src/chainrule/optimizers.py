@@ -42,7 +42,8 @@ class Optimizer:
     bounds the norm of each weight's gradient, `clipvalue` each element, `global_clipnorm` the norm
     of all gradients together.
 
-    A subclass is a frozen dataclass of its settings. One of one's own, which follows the sign alone:
+    A subclass is a frozen dataclass of its settings. A user's own, which follows
+    the sign alone:
 
     >>> from chainrule.ops.basic import sign
     >>> @dataclass(frozen=True)

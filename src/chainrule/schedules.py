@@ -8,7 +8,7 @@ epochs is state that the training keeps: `state["scale"]` multiplies its rates.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -270,8 +270,8 @@ class PiecewiseConstant(Schedule):
     values[-1] after all.
     """
 
-    boundaries: tuple[float, ...]
-    values: tuple[float, ...]
+    boundaries: Sequence[float]
+    values: Sequence[float]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "boundaries", tuple(self.boundaries))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -54,6 +58,30 @@ def test_pandas_categories_and_its_index_are_understood():
 def test_a_pandas_column_of_mixed_objects_becomes_text():
     data = pd.DataFrame({"m": pd.Series([1, "a", None, 2.5], dtype=object)})
     assert as_frame(data)["m"].to_list() == ["1", "a", None, "2.5"]
+
+
+def test_pandas_is_read_without_pyarrow():
+    program = """
+import sys
+sys.modules["pyarrow"] = None
+import pandas as pd
+from chainrule.data.frames import as_frame
+print(as_frame(pd.DataFrame({
+    "text": ["x", None, "y"],
+    "category": pd.Categorical(["u", "v", None]),
+    "mixed": [1, "a", 2.5],
+    "date": pd.to_datetime(["2020-01-01", None, "2020-01-03"]),
+    "whole": pd.array([1, None, 3], dtype="Int64"),
+    "flag": pd.array([True, None, False], dtype="boolean"),
+})).cast(__import__("polars").String).rows())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr == ""
+    first, second, third = ast.literal_eval(done.stdout)
+    assert first == ("x", "u", "1", first[3], "1", "true")
+    assert first[3].startswith("2020-01-01 00:00")
+    assert second == (None, "v", "a", None, None, None)
+    assert third == ("y", None, "2.5", third[3], "3", "false")
 
 
 def test_number_names_of_columns_become_text():

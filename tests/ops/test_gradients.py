@@ -96,7 +96,9 @@ def check_second_order(example: Example, positions: Sequence[int]) -> None:
     wrt = [inputs[i] for i in positions]
     first = gradients(functional(example, inputs, curved=True), wrt)
     parts = [
-        ops.sum(g * rng.normal(size=x.shape)) for x, g in zip(wrt, first, strict=True) if g is not None
+        ops.sum(g * rng.normal(size=x.shape))
+        for x, g in zip(wrt, first, strict=True)
+        if g is not None
     ]
     along = reduce(ops.add, parts)
     second = gradients(along, wrt)

@@ -118,13 +118,19 @@ def _as_series(name: str, values: Any) -> pl.Series:
         # Without pyarrow, or for a column of mixed objects, only the way over Python values works.
         except Exception:
             values = values.to_list()
+    if not isinstance(values, np.ndarray):
+        values = [None if _is_absent(value) else value for value in values]
     try:
         return pl.Series(name, values, nan_to_null=True)
     except (TypeError, pl.exceptions.PolarsError):
-        plain = values.tolist() if isinstance(values, np.ndarray) else values
-        return pl.Series(
-            name, [None if value is None or value != value else str(value) for value in plain]
-        )
+        return pl.Series(name, [None if _is_absent(v) else str(v) for v in values])
+
+
+def _is_absent(value: Any) -> bool:
+    """Whether a Python value stands for none: None, NaN, pandas' NA and NaT."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
 def _from_polars(series: pl.Series) -> np.ndarray:
@@ -150,7 +156,7 @@ def _settled(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind != "O" or array.size == 0:
         return array
     flat = array.ravel().tolist()
-    gone = [value is None or value != value for value in flat]
+    gone = [_is_absent(value) for value in flat]
     present = [value for value, absent in zip(flat, gone, strict=True) if not absent]
     if not all(isinstance(value, bool | int | float | np.number) for value in present):
         text = np.empty(len(flat), dtype=object)

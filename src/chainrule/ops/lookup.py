@@ -75,7 +75,7 @@ class Gather(Op):
         return ScatterAdd(table.shape[0])(cotangent, numbers), None
 
     def evaluate(self, xp: Any, *arrays: Any) -> Any:
-        table, numbers = arrays
+        table, numbers = xp.real(arrays[0]), arrays[1]
         check_numbers(xp, numbers, table.shape[0], "Numbers of rows in a table")
         return table[numbers]
 
@@ -114,7 +114,7 @@ class ScatterAdd(Op):
         return Gather()(cotangent, inputs[1]), None
 
     def evaluate(self, xp: Any, *arrays: Any) -> Any:
-        x, numbers = arrays
+        x, numbers = xp.real(arrays[0]), arrays[1]
         check_numbers(xp, numbers, self.rows, "Numbers of rows to add to")
         return xp.scatter_add(self.rows, numbers, x)
 
