@@ -6,6 +6,7 @@ runs the result on the reference engine: in float64, or in float32 where every a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.backprop import gradients
-from chainrule.engines.program import Array, Precision
-from chainrule.engines.reference import evaluate
-from chainrule.errors import ShapeError, UsageError
+from chainrule.engines.program import Array, Precision, Program, Runner, State
+from chainrule.engines.reference import Reference
+from chainrule.errors import ChainruleError, ShapeError, UsageError
 from chainrule.graph import Input, Value, as_value, shape_text
 from chainrule.ops.linear import dot
 from chainrule.ops.shapes import broadcast_to
@@ -33,45 +34,70 @@ class _Traced:
     arrays: list[Array]
     precision: Precision
 
-    def compute(
-        self, outputs: dict[str, Value], extra: dict[Input, Any] | None = None
-    ) -> dict[str, Array]:
-        given: dict[Input, Any] = dict(zip(self.inputs, self.arrays, strict=True))
-        return evaluate(outputs, {**given, **(extra or {})}, self.precision)
+    def given(self) -> dict[Input, Any]:
+        return dict(zip(self.inputs, self.arrays, strict=True))
 
-    def scalar(self, what: str) -> Value:
-        if self.output.shape != ():
-            raise ShapeError(
-                f"{what} needs a function whose result is a single number, not {shape_text(self.output.shape)}."
-            )
-        return self.output
+    def runner(self, outputs: dict[str, Value], *extra: Input) -> Runner:
+        program = Program((*self.inputs, *extra), outputs)
+        return Reference().prepare(program, State(self.precision))
 
 
 def _trace(function: Function, arguments: Sequence[Any]) -> _Traced:
-    arrays = [np.asarray(a) for a in arguments]
-    for i, a in enumerate(arrays):
-        if a.dtype.kind not in "fiub":
-            raise UsageError(f"Argument {i} holds {a.dtype} entries: give numbers.")
+    arrays = [_numbers(a, f"Argument {i}") for i, a in enumerate(arguments)]
     single = bool(arrays) and all(a.dtype == np.float32 for a in arrays)
     # Python numbers and integer arrays are points of real space here, as in calculus
     inputs = [Input(a.shape, "float", f"x{i}") for i, a in enumerate(arrays)]
-    output = function(*inputs)
-    if not isinstance(output, Value) and not isinstance(output, (int, float, np.ndarray)):
+    return _Traced(inputs, _call(function, inputs), arrays, "float32" if single else "float64")
+
+
+def _numbers(given: Any, what: str) -> Array:
+    try:
+        array = np.asarray(given)
+    except ValueError as error:
+        raise UsageError(f"{what} is not an array: {str(error).rstrip('.')}.") from error
+    if array.dtype.kind not in "fiub":
+        raise UsageError(f"{what} holds {array.dtype} entries: give numbers.")
+    return array
+
+
+def _call(function: Function, values: Sequence[Value]) -> Value:
+    """The function's result as a value; what Python says about a misuse becomes a sentence."""
+    try:
+        output = function(*values)
+    except ChainruleError:
+        raise
+    except (TypeError, ValueError) as error:
+        shapes = ", ".join(shape_text(v.shape) for v in values)
         raise UsageError(
-            f"The function returned {type(output).__name__}: it must return one value made with operators or chainrule.ops."
+            f"The function cannot be computed with {len(values)} value(s) of shape {shapes}: "
+            f"{str(error).rstrip('.')}. Write it with operators and chainrule.ops."
+        ) from error
+    plain = isinstance(output, (int, float, np.number, np.ndarray))
+    if not isinstance(output, Value) and not (plain and np.asarray(output).dtype.kind in "fiub"):
+        raise UsageError(
+            f"The function returned {type(output).__name__}: "
+            "it must return one value made with operators or chainrule.ops."
         )
-    return _Traced(inputs, as_value(output), arrays, "float32" if single else "float64")
+    return as_value(output)
 
 
-def _chosen(traced: _Traced, argnums: Argnums) -> list[Input]:
+def _single(output: Value, what: str) -> Value:
+    if output.shape != ():
+        raise ShapeError(
+            f"{what} needs a function whose result is a single number, not {shape_text(output.shape)}."
+        )
+    return output
+
+
+def _chosen(values: Sequence[Value], argnums: Argnums) -> list[Value]:
     numbers = [argnums] if isinstance(argnums, int) else list(argnums)
-    count = len(traced.inputs)
+    count = len(values)
     for n in numbers:
         if not -count <= n < count:
             raise UsageError(
                 f"argnums={n}: the function was called with {count} argument(s), numbered from 0."
             )
-    return [traced.inputs[n] for n in numbers]
+    return [values[n] for n in numbers]
 
 
 def _or_zeros(found: Sequence[Value | None], like: Sequence[Value]) -> list[Value]:
@@ -83,16 +109,20 @@ def _or_zeros(found: Sequence[Value | None], like: Sequence[Value]) -> list[Valu
 def value_and_grad(function: Function, argnums: Argnums = 0) -> Callable[..., tuple[Any, Any]]:
     """A function that returns `function`'s value and its gradient for the chosen arguments.
 
-    Example: `cr.value_and_grad(lambda x: cr.ops.sum(x * x))([1.0, 2.0])` is `(5.0, [2.0, 4.0])`.
-    Raises `ShapeError` where the result is not a single number.
+    One number in `argnums` gives one array, several give a tuple. Raises `ShapeError` where the
+    result is not a single number.
+
+    >>> from chainrule import ops
+    >>> value_and_grad(lambda x: ops.sum(x * x))([1.0, 2.0])
+    (5.0, array([2., 4.]))
     """
 
     def run(*arguments: Any) -> tuple[Any, Any]:
         traced = _trace(function, arguments)
-        output, wrt = traced.scalar("A gradient"), _chosen(traced, argnums)
+        output, wrt = _single(traced.output, "A gradient"), _chosen(traced.inputs, argnums)
         found = _or_zeros(gradients(output, wrt), wrt)
         named = {f"g{i}": g for i, g in enumerate(found)}
-        arrays = traced.compute({"value": output, **named})
+        arrays = traced.runner({"value": output, **named}).once(traced.given())
         grads = [_plain(arrays[name]) for name in named]
         return _plain(arrays["value"]), grads[0] if isinstance(argnums, int) else tuple(grads)
 
@@ -109,35 +139,44 @@ def grad(function: Function, argnums: Argnums = 0) -> Callable[..., Any]:
     return lambda *arguments: both(*arguments)[1]
 
 
-def jacobian(function: Function, argnums: int = 0) -> Callable[..., Array]:
+def jacobian(function: Function, argnums: int = 0) -> Callable[..., Any]:
     """A function that returns ∂outputᵢ/∂inputⱼ, of the output's shape followed by the input's.
 
     One backward pass for each element of the output.
+
+    >>> jacobian(lambda x: x * x)([1.0, 2.0])
+    array([[2., 0.],
+           [0., 4.]])
     """
 
-    def run(*arguments: Any) -> Array:
+    def run(*arguments: Any) -> Any:
         traced = _trace(function, arguments)
-        (x,) = _chosen(traced, argnums)
+        (x,) = _chosen(traced.inputs, argnums)
         shape = _known(traced.output)
         direction = Input(shape, "float", "direction")
         (row,) = _or_zeros(gradients(traced.output, [x], direction), [x])
-        units = np.eye(int(np.prod(shape))).reshape(-1, *shape)
-        rows = [traced.compute({"row": row}, {direction: unit})["row"] for unit in units]
-        return np.array(rows, dtype=traced.precision).reshape(*shape, *_known(x))
+        size = math.prod(shape)
+        units = np.eye(size).reshape(size, *shape)
+        runner, given = traced.runner({"row": row}, direction), traced.given()
+        rows = [runner.once({**given, direction: unit})["row"] for unit in units]
+        found = np.array(rows, dtype=traced.precision)
+        return _plain(found.reshape((*shape, *_known(x))))
 
     return run
 
 
-def hessian(function: Function, argnums: int = 0) -> Callable[..., Array]:
-    """A function that returns the matrix of second derivatives, ∂²f/∂xᵢ∂xⱼ, of x's shape twice."""
+def hessian(function: Function, argnums: int = 0) -> Callable[..., Any]:
+    """A function that returns the matrix of second derivatives, ∂²f/∂xᵢ∂xⱼ, of x's shape twice.
+
+    >>> hessian(lambda x: x[0] ** 2 * x[1])([1.0, 3.0])
+    array([[6., 2.],
+           [2., 0.]])
+    """
 
     def slope(*values: Value) -> Value:
-        output = as_value(function(*values))
-        if output.shape != ():
-            raise ShapeError(
-                f"A Hessian needs a function whose result is a single number, not {shape_text(output.shape)}."
-            )
-        return _or_zeros(gradients(output, [values[argnums]]), [values[argnums]])[0]
+        wrt = _chosen(values, argnums)
+        output = _single(_call(function, values), "A Hessian")
+        return _or_zeros(gradients(output, wrt), wrt)[0]
 
     return jacobian(slope, argnums)
 
@@ -146,24 +185,24 @@ def hvp(function: Function) -> Callable[[Any, Any], Any]:
     """A function of (x, v) that returns the Hessian of `function` at x times v, without the Hessian.
 
     Source: Pearlmutter (1994), *Fast exact multiplication by the Hessian*; here as the gradient of ∇f·v.
+
+    >>> hvp(lambda x: x[0] ** 2 * x[1])([1.0, 3.0], [1.0, 0.0])
+    array([6., 2.])
     """
 
     def run(x: Any, v: Any) -> Any:
-        if np.shape(x) != np.shape(v):
+        at, direction = _numbers(x, "x"), _numbers(v, "The direction v")
+        if at.shape != direction.shape:
             raise ShapeError(
-                f"x has shape {np.shape(x)} but the direction v has shape {np.shape(v)}."
+                f"x has shape {at.shape} but the direction v has shape {direction.shape}: "
+                "a direction has one number for each of x."
             )
 
         def slope(point: Value, along: Value) -> Value:
-            output = as_value(function(point))
-            if output.shape != ():
-                raise ShapeError(
-                    "A Hessian-vector product needs a function whose result is a single number, not "
-                    f"{shape_text(output.shape)}."
-                )
+            output = _single(_call(function, [point]), "A Hessian-vector product")
             return dot(_or_zeros(gradients(output, [point]), [point])[0], along)
 
-        return grad(slope)(x, v)
+        return grad(slope)(at, direction)
 
     return run
 
@@ -195,12 +234,19 @@ def gradcheck(
 ) -> GradientCheck:
     """Compare every element of the gradient of `function` with a five-point finite difference.
 
-    The error is |g − d| / max(1, |g|, |d|). Runs in float64; one element at a time, so for small arrays.
+    d = (f(x−2h) − 8 f(x−h) + 8 f(x+h) − f(x+2h)) / 12h, h being `step`; the error is
+    |g − d| / max(1, |g|, |d|), and NaN counts as infinitely wrong. Runs in float64, one element at
+    a time, so it is for small arrays. The result is true where all errors are within `tolerance`.
+
+    >>> from chainrule import ops
+    >>> bool(gradcheck(lambda x: ops.sum(x * x), [1.0, 2.0, 3.0]))
+    True
     """
-    points = [np.asarray(a, dtype=np.float64) for a in arrays]
+    points = [_numbers(a, f"Argument {i}").astype(np.float64) for i, a in enumerate(arrays)]
     everything = tuple(range(len(points)))
     found = value_and_grad(function, everything)(*points)[1]
     traced = _trace(function, points)
+    runner = traced.runner({"value": traced.output})
     worst = GradientCheck(True, 0.0, 0, (), 0.0, 0.0)
     for n, (point, gradient) in enumerate(zip(points, found, strict=True)):
         for index in np.ndindex(point.shape):
@@ -208,13 +254,13 @@ def gradcheck(
             for shift, factor in ((-2, 1 / 12), (-1, -2 / 3), (1, 2 / 3), (2, -1 / 12)):
                 moved = point.copy()
                 moved[index] += shift * step
-                given = dict(
-                    zip(traced.inputs, [*points[:n], moved, *points[n + 1 :]], strict=True)
-                )
-                difference += factor / step * float(evaluate({"y": traced.output}, given)["y"])
+                value = runner.once({**traced.given(), traced.inputs[n]: moved})["value"]
+                difference += factor / step * float(value)
             g = float(np.asarray(gradient)[index])
             error = abs(g - difference) / max(1.0, abs(g), abs(difference))
-            if not error <= worst.largest_error:
+            if math.isnan(error):  # NaN is as wrong as can be, and must not be lost in comparisons
+                error = math.inf
+            if error > worst.largest_error:
                 worst = GradientCheck(error <= tolerance, error, n, index, g, difference)
     return worst
 
@@ -223,6 +269,6 @@ def _known(value: Value) -> tuple[int, ...]:
     return tuple(d for d in value.shape if isinstance(d, int))
 
 
-def _plain(array: Array) -> Any:
-    """A number as a Python float, an array as it is."""
-    return float(array) if array.shape == () else array
+def _plain(array: Any) -> Any:
+    """A number as a Python float; an array as one of the caller's own, to write into."""
+    return float(array) if np.ndim(array) == 0 else np.array(array)

@@ -110,6 +110,14 @@ def test_a_left_out_column_says_why():
     ]
 
 
+def test_a_target_is_no_identifier_and_no_text_to_leave_out():
+    frame = {"id": [40, 17, 99], "name": ["a", "b", "c"], "x": [1, 2, 4]}
+    assert [column.kind for column in describe_columns(frame)][:2] == ["identifier"] * 2
+    assert describe_columns(frame, "id")[0].kind == "number"
+    name = describe_columns(frame, "name")[1]
+    assert (name.kind, name.note) == ("category", "target")
+
+
 def test_the_user_overrules_the_kind():
     frame = {"code": [1, 2, 3, 1] * 5}
     assert describe_columns(frame)[0].kind == "number"

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from chainrule.data.frames import as_frame, as_values, is_frame
+from chainrule.data.frames import as_frame, as_values, is_frame, missing_values
 from chainrule.errors import DataError
 
 COLUMNS = {"age": [30, None, 50], "name": ["a", None, "c"], "big": [1.5, 2.5, 3.5]}
@@ -120,6 +120,22 @@ def test_a_column_of_any_library_is_an_array_of_the_plainest_kind(values, expect
     array = as_values(values)
     assert array.dtype.kind == expected.dtype.kind
     np.testing.assert_array_equal(array, expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "missing"),
+    [
+        (pl.Series([1, None, 3]), [False, True, False]),
+        (pd.Series(["a", None]), [False, True]),
+        ([1.5, float("nan")], [False, True]),
+        (pd.Series(pd.to_datetime(["2024-01-01", None])), [False, True]),
+        ([True, None], [False, True]),
+        (np.array([[1, np.nan], [2, 3]]), [[False, True], [False, False]]),
+        (["a", "b"], [False, False]),
+    ],
+)
+def test_missing_values_of_any_kind_are_found(values, missing):
+    np.testing.assert_array_equal(missing_values(values), missing)
 
 
 def test_dates_stay_dates():

@@ -75,7 +75,7 @@ def describe_columns(
 ) -> list[Column]:
     """What each column of a table holds, in the table's order.
 
-    `target` is described like the others, but never as an identifier or a text to leave out.
+    `target` is described like the others, but never as an identifier or text.
     `kinds` overrules what the values suggest, column by column.
 
     Raises DataError for a name that is no column, UsageError for a kind nobody knows.
@@ -150,8 +150,8 @@ def no_such_column(name: str, columns: list[str]) -> DataError:
     """The error for a column that a table does not have, with the nearest one it has."""
     lower = {column.lower(): column for column in columns}
     near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
-    hint = f" did you mean '{lower[near[0]]}'?" if near else ""
-    return DataError(f"There is no column '{name}':{hint} Columns: {_listed(columns)}.")
+    hint = f": did you mean '{lower[near[0]]}'?" if near else "."
+    return DataError(f"There is no column '{name}'{hint} Columns: {_listed(columns)}.")
 
 
 def _listed(names: list[str], most: int = 60) -> str:
@@ -173,6 +173,8 @@ def _describe(series: pl.Series, *, is_target: bool, kind: Kind | None) -> Colum
         note = f"taken as {kind}, as asked for"
     if is_target:
         note = "target"
+        if kind in ("identifier", "text"):
+            kind = "number" if words is None else "category"
     elif series.name.strip().lower() in _SPLIT_NAMES:
         note = "named like a split column"
     examples = tuple(_short(value) for value in _first_distinct(plain))

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
-import hashlib
 import os
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -115,6 +112,10 @@ def fetch(addresses: Sequence[str], destination: Path, checksum: str) -> None:
 
 def _checksum(content: bytes) -> str | None:
     """SHA-256 of the unzipped content, None if it cannot be unzipped."""
+    import gzip
+    import hashlib
+    import zlib
+
     try:
         return hashlib.sha256(gzip.decompress(content)).hexdigest()
     except (OSError, EOFError, zlib.error):

@@ -87,6 +87,17 @@ def as_values(values: Any) -> np.ndarray:
     return _settled(np.asarray(values))
 
 
+def missing_values(values: Any) -> np.ndarray:
+    """Which values of a column or array are missing (None, NaN, NaT): booleans of its shape."""
+    array = as_values(values)
+    if array.dtype.kind == "O":
+        gone = [value is None for value in array.ravel().tolist()]
+        return np.array(gone, dtype=bool).reshape(array.shape)
+    if array.dtype.kind in "mM":
+        return np.asarray(np.isnat(array))
+    return np.asarray(np.isnan(array)) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
+
+
 def _wrapped(data: Any) -> Any:
     """What narwhals makes of a frame or a column; other things as they are."""
     import narwhals as nw

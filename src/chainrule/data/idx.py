@@ -6,10 +6,8 @@ dimensions; one big-endian uint32 for each dimension; the values in C order, big
 
 from __future__ import annotations
 
-import gzip
 import math
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +22,9 @@ PARTS = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-lab
 
 def read_idx(path: Path) -> np.ndarray:
     """The array in an IDX file, gzipped or not. Raises DataError for a damaged one."""
+    import gzip
+    import zlib
+
     try:
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,6 +166,9 @@ _LABELS = ("y", "target", "labels", "y_train")
 
 def _npz(path: Path) -> Source:
     """Arrays called x (or features), y (or target, labels), and perhaps x_test and y_test."""
+    import zipfile
+    import zlib
+
     if not zipfile.is_zipfile(path):
         raise _unreadable(path, "NPZ", ValueError("it is no archive of arrays"))
     try:

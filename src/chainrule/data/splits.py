@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.frames import as_values
+from chainrule.data.frames import as_values, missing_values
 from chainrule.data.values import days
 from chainrule.errors import DataError, ShapeError, UsageError
 from chainrule.random import Stream, permutation
@@ -263,12 +263,7 @@ def _column(name: str, values: Any, rows: int) -> np.ndarray | None:
     array = as_values(values)
     if array.shape != (rows,):
         raise ShapeError(f"The {name} have shape {array.shape}, but ({rows},) is expected.")
-    if array.dtype.kind == "O":
-        missing = sum(value is None for value in array.tolist())
-    else:
-        missing = int(np.isnat(array).sum()) if array.dtype.kind in "mM" else 0
-        missing += int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0
-    if missing:
+    if missing := int(missing_values(array).sum()):
         raise DataError(
             f"The {name} are missing in {missing:,} of {rows:,} rows: remove these rows or fill "
             "in the values."

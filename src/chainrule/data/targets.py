@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from chainrule.data.columns import MAX_CLASSES, infer_task
-from chainrule.data.frames import as_values
+from chainrule.data.frames import as_values, missing_values
 from chainrule.data.scaling import mean_and_sd
 from chainrule.errors import DataError, ModelFileError, ShapeError, UsageError
 
@@ -209,10 +209,8 @@ def _called(name: str | None) -> str:
 
 
 def _check_present(array: np.ndarray, called: str) -> None:
-    if array.dtype.kind == "O":
-        missing = sum(value is None for value in array.ravel().tolist())
-    else:
-        missing = int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0
+    gone = missing_values(array)
+    missing = int(gone.reshape(len(array), -1).any(axis=1).sum()) if gone.any() else 0
     if missing:
         raise DataError(
             f"{called} is missing in {missing:,} of {len(array):,} rows: "

@@ -28,7 +28,7 @@ from chainrule.graph import (
     broadcast_shapes,
     shape_text,
 )
-from chainrule.ops.shapes import (  # noqa: F401 - until importers name shapes
+from chainrule.ops.shapes import (
     Axes,
     Gradients,
     Index,
@@ -38,8 +38,6 @@ from chainrule.ops.shapes import (  # noqa: F401 - until importers name shapes
     Sum,
     all_axes,
     broadcast_index,
-    broadcast_to,
-    concatenate,
     distinct,
     known_size,
     reshape,

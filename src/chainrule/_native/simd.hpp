@@ -1,0 +1,108 @@
+// Vectors of the instruction set this translation unit is compiled for: CHAINRULE_VECTOR bytes wide,
+// inside the namespace CHAINRULE_ISA. Everything is exact or correctly rounded; a fused multiply-add is
+// written out wherever one is meant, and the compiler makes none of its own (-ffp-contract=off).
+// Without hardware for it (the portable set on x86-64) `fma` is a product and a sum, rounded twice.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#ifndef CHAINRULE_ISA
+#error "define CHAINRULE_ISA (a namespace) and CHAINRULE_VECTOR (bytes) before including a kernel header"
+#endif
+#define CHAINRULE_INLINE static inline __attribute__((always_inline))
+
+namespace chainrule::CHAINRULE_ISA {
+
+inline constexpr std::size_t vector_bytes = CHAINRULE_VECTOR;
+
+template <class T>
+struct Simd {
+    static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>);
+    using Int = std::conditional_t<std::is_same_v<T, float>, std::int32_t, std::int64_t>;
+    using UInt = std::make_unsigned_t<Int>;
+    typedef T V __attribute__((vector_size(CHAINRULE_VECTOR), may_alias));
+    typedef Int I __attribute__((vector_size(CHAINRULE_VECTOR), may_alias));  // also masks: 0 or -1
+    static constexpr int width = CHAINRULE_VECTOR / sizeof(T);
+
+    CHAINRULE_INLINE V load(const T* p) {
+        V v;
+        std::memcpy(&v, p, sizeof v);
+        return v;
+    }
+    CHAINRULE_INLINE void store(T* p, V v) { std::memcpy(p, &v, sizeof v); }
+    CHAINRULE_INLINE V set1(T x) { return x - V{}; }
+    CHAINRULE_INLINE I set1i(Int x) { return x - I{}; }
+    CHAINRULE_INLINE V zero() { return V{}; }
+    CHAINRULE_INLINE I bits(V v) { return reinterpret_cast<I>(v); }
+    CHAINRULE_INLINE V real(I i) { return reinterpret_cast<V>(i); }
+    CHAINRULE_INLINE I convert(V v) { return __builtin_convertvector(v, I); }  // towards zero
+    CHAINRULE_INLINE V convert(I i) { return __builtin_convertvector(i, V); }
+    CHAINRULE_INLINE V select(I mask, V a, V b) { return real((mask & bits(a)) | (~mask & bits(b))); }
+    // As NumPy's maximum and minimum: NaN where either is NaN.
+    CHAINRULE_INLINE V max(V a, V b) { return select((a > b) | (a != a), a, b); }
+    CHAINRULE_INLINE V min(V a, V b) { return select((a < b) | (a != a), a, b); }
+    CHAINRULE_INLINE V abs(V a) { return real(bits(a) & set1i(~sign_bit)); }
+    static constexpr Int sign_bit = static_cast<Int>(UInt{1} << (8 * sizeof(T) - 1));
+
+    // a b + c
+    CHAINRULE_INLINE V fma(V a, V b, V c) {
+#if CHAINRULE_VECTOR == 64
+        if constexpr (std::is_same_v<T, float>)
+            return (V)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+        else
+            return (V)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif CHAINRULE_VECTOR == 32
+        if constexpr (std::is_same_v<T, float>)
+            return (V)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+        else
+            return (V)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined(__aarch64__)
+        if constexpr (std::is_same_v<T, float>)
+            return (V)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+        else
+            return (V)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#else
+        return a * b + c;
+#endif
+    }
+    CHAINRULE_INLINE V sqrt(V a) {
+#if CHAINRULE_VECTOR == 64
+        if constexpr (std::is_same_v<T, float>)
+            return (V)_mm512_sqrt_ps((__m512)a);
+        else
+            return (V)_mm512_sqrt_pd((__m512d)a);
+#elif CHAINRULE_VECTOR == 32
+        if constexpr (std::is_same_v<T, float>)
+            return (V)_mm256_sqrt_ps((__m256)a);
+        else
+            return (V)_mm256_sqrt_pd((__m256d)a);
+#elif defined(__aarch64__)
+        if constexpr (std::is_same_v<T, float>)
+            return (V)vsqrtq_f32((float32x4_t)a);
+        else
+            return (V)vsqrtq_f64((float64x2_t)a);
+#elif defined(__x86_64__)
+        if constexpr (std::is_same_v<T, float>)
+            return (V)_mm_sqrt_ps((__m128)a);
+        else
+            return (V)_mm_sqrt_pd((__m128d)a);
+#else
+        for (int i = 0; i < width; ++i) a[i] = __builtin_sqrt(a[i]);
+        return a;
+#endif
+    }
+};
+
+// The width of a panel: what a matrix kernel has in registers side by side, two vectors.
+template <class T>
+inline constexpr int panel_width = 2 * Simd<T>::width;
+
+}  // namespace chainrule::CHAINRULE_ISA
