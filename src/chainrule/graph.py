@@ -124,9 +124,9 @@ class Constant(Value):
     __slots__ = ("array",)
 
     def __init__(self, array: ArrayLike, name: str | None = None) -> None:
-        data = np.asarray(array)
+        data = np.array(array)  # a copy: the caller's array stays writeable
         integer = data.dtype.kind in "iu" and not isinstance(array, int)
-        self.array = data if integer else data.astype(np.float64)
+        self.array = data if integer else data.astype(np.float64, copy=False)
         self.array.flags.writeable = False
         super().__init__(None, (), self.array.shape, "int" if integer else "float", name)
 
@@ -152,8 +152,12 @@ class Example:
     arrays: tuple[np.ndarray[Any, Any], ...]
 
 
+@dataclass(frozen=True)
 class Op:
-    """An operation with one output; a subclass is a frozen dataclass whose fields are its settings."""
+    """An operation with one output; a subclass with settings is a frozen dataclass of them.
+
+    Two operations are equal when they are of one class and have the same settings.
+    """
 
     name: ClassVar[str]
     registry: ClassVar[dict[str, type[Op]]] = {}

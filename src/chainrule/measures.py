@@ -1,13 +1,17 @@
-"""Metrics that are means over examples: part of the graph, summed by the engine while it runs."""
+"""Metrics that are means over examples: part of the graph, summed by the engine while it runs.
+
+All other metrics need every prediction at once: `chainrule.metrics` has those. Targets never
+broadcast against predictions.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from chainrule.errors import ShapeError
-from chainrule.families import Family
+from chainrule.families import Family, check
 from chainrule.graph import Value, shape_text
 from chainrule.ops.basic import absolute, argmax, equal, greater, mean, real, square
 
@@ -20,7 +24,7 @@ class Measure:
     the mean. `larger_is_better` says which way is up.
     """
 
-    larger_is_better = False
+    larger_is_better: ClassVar[bool] = False
 
     def __call__(self, targets: Value, predictions: Value) -> Value:
         raise NotImplementedError
@@ -28,6 +32,14 @@ class Measure:
     def finish(self, average: float) -> float:
         """The metric, given the mean over the examples."""
         return average
+
+    def suited(self, *, middle: float, separate: bool) -> Measure:
+        """The same metric for outputs whose yes begins above `middle` (0 for logits, else ½).
+
+        `separate`: each output is a question of its own (several labels at once), not one class of
+        several.
+        """
+        return self
 
 
 def _per_example(x: Value) -> Value:
@@ -44,13 +56,19 @@ def _same_shape(name: str, targets: Value, predictions: Value) -> None:
 
 @dataclass(frozen=True)
 class Custom(Measure):
-    """A user's function of targets and predictions."""
+    """A user's function of targets and predictions: a number for each example, or for each element."""
 
-    function: Any = None
+    function: Any
 
     def __call__(self, targets: Value, predictions: Value) -> Value:
-        value: Value = self.function(targets, predictions)
-        return _per_example(value)
+        each = self.function(targets, predictions)
+        if not isinstance(each, Value) or each.shape[:1] != predictions.shape[:1]:
+            found = shape_text(each.shape) if isinstance(each, Value) else type(each).__name__
+            raise ShapeError(
+                f"A metric gives one value for each example, {shape_text(predictions.shape[:1])}, or for each "
+                f"element, {shape_text(predictions.shape)}; {name_of(self)} gave {found}."
+            )
+        return _per_example(each)
 
 
 METRICS: Family[Measure] = Family("metric", Measure, Custom)
@@ -58,38 +76,50 @@ get = METRICS.get
 register = METRICS.register
 
 
-@METRICS.register("accuracy", "acc")
-@dataclass(frozen=True)
-class Accuracy(Measure):
-    """The share of examples predicted right.
-
-    Class numbers against one score a class: the largest score. One-hot rows: both argmaxes. A single
-    output: above `threshold` means 1. The threshold is 0 where predictions are logits.
-    """
-
-    threshold: float = 0.5
-    larger_is_better = True
-
-    def __call__(self, targets: Value, predictions: Value) -> Value:
-        if targets.kind == "int" and targets.rank == predictions.rank - 1:
-            return equal(targets, argmax(predictions))
-        _same_shape("accuracy", targets, predictions)
-        if predictions.rank > 1 and predictions.shape[-1] != 1:
-            return equal(argmax(targets), argmax(predictions))
-        return _per_example(equal(greater(targets, 0.5), greater(predictions, self.threshold)))
-
-
 @METRICS.register("binary_accuracy")
 @dataclass(frozen=True)
 class BinaryAccuracy(Measure):
-    """The share of single yes/no outputs predicted right: above `threshold` means 1."""
+    """The share of single yes/no outputs predicted right: above `threshold` means yes.
 
-    threshold: float = 0.5
-    larger_is_better = True
+    The threshold is ½ unless given, 0 where predictions are logits.
+    """
+
+    threshold: float | None = None
+    larger_is_better: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check(self, threshold="(-inf, inf) or None")
 
     def __call__(self, targets: Value, predictions: Value) -> Value:
         _same_shape("binary_accuracy", targets, predictions)
-        return _per_example(equal(greater(targets, 0.5), greater(predictions, self.threshold)))
+        threshold = 0.5 if self.threshold is None else self.threshold
+        # targets are 0 and 1, or −1 and 1, whatever the predictions are
+        return _per_example(equal(greater(targets, 0.5), greater(predictions, threshold)))
+
+    def suited(self, *, middle: float, separate: bool) -> Measure:
+        return type(self)(middle) if self.threshold is None else self
+
+
+@METRICS.register("accuracy", "acc")
+@dataclass(frozen=True)
+class Accuracy(BinaryAccuracy):
+    """The share of examples predicted right.
+
+    Class numbers against one score a class: the largest score. One-hot rows: both argmaxes. A single
+    output, or several labels at once: yes and no, as in `BinaryAccuracy`.
+    """
+
+    def __call__(self, targets: Value, predictions: Value) -> Value:
+        if targets.kind == "int" and targets.shape == predictions.shape[:-1]:
+            return _per_example(equal(targets, argmax(predictions)))
+        _same_shape("accuracy", targets, predictions)
+        if predictions.rank > 1 and predictions.shape[-1] != 1:
+            return _per_example(equal(argmax(targets), argmax(predictions)))
+        return super().__call__(targets, predictions)
+
+    def suited(self, *, middle: float, separate: bool) -> Measure:
+        kind = BinaryAccuracy if separate else Accuracy
+        return kind(middle if self.threshold is None else self.threshold)
 
 
 @METRICS.register("mean_squared_error", "mse")

@@ -27,7 +27,6 @@ _FAR = (-800.0, -30.0, -1.0, 0.0, 1.0, 30.0, 800.0)
 _FAR_FROM_KINK = (-800.0, -30.0, -1.0, 1.0, 30.0, 800.0)
 
 
-@dataclass(frozen=True)
 class Sigmoid(Unary):
     """σ(x) = 1 / (1 + e⁻ˣ), with σ' = σ (1 − σ)."""
 
@@ -44,7 +43,6 @@ class Sigmoid(Unary):
         return xp.where(x >= 0, 1.0, small) / (1.0 + small)
 
 
-@dataclass(frozen=True)
 class Tanh(Unary):
     """tanh x, with tanh' = 1 − tanh²."""
 
@@ -56,7 +54,6 @@ class Tanh(Unary):
         return 1.0 - square(y)
 
 
-@dataclass(frozen=True)
 class ReLU(Unary):
     """max(x, 0); the subgradient at 0 is 0. Source: Nair & Hinton (2010)."""
 
@@ -135,7 +132,6 @@ class ELU(Unary):
         return [cls(), cls(0.5)]
 
 
-@dataclass(frozen=True)
 class SELU(Unary):
     """λ·x where x > 0, λ α (eˣ − 1) elsewhere, λ ≈ 1.0507, α ≈ 1.6733; subgradient at 0: λ α.
 
@@ -198,7 +194,6 @@ class GELU(Unary):
         return [cls(), cls(True)]
 
 
-@dataclass(frozen=True)
 class SiLU(Unary):
     """x σ(x), also called swish. Source: Elfwing, Uchibe & Doya (2018)."""
 
@@ -215,7 +210,6 @@ class SiLU(Unary):
         return x * Sigmoid().evaluate(xp, x)
 
 
-@dataclass(frozen=True)
 class Softplus(Unary):
     """ln(1 + eˣ), a smooth max(x, 0); its slope is σ(x)."""
 
@@ -231,7 +225,6 @@ class Softplus(Unary):
         return xp.maximum(x, 0.0) + xp.log1p(xp.exp(-xp.abs(x)))
 
 
-@dataclass(frozen=True)
 class Mish(Unary):
     """x tanh(softplus(x)). Source: Misra (2019)."""
 
@@ -269,7 +262,6 @@ class Vector(Op):
         return [Example(cls(), (x,)) for x in (*inputs, far_apart)]
 
 
-@dataclass(frozen=True)
 class Softmax(Vector):
     """pᵢ = exp(xᵢ) / Σⱼ exp(xⱼ) along the last axis: a distribution over classes."""
 
@@ -288,7 +280,6 @@ class Softmax(Vector):
         return Formula("exp({0}) / Σⱼ exp({0}ⱼ)", r"e^{{ {0} }} / \sum_j e^{{ {0}_j }}")
 
 
-@dataclass(frozen=True)
 class LogSoftmax(Vector):
     """ln pᵢ = xᵢ − ln Σⱼ exp(xⱼ) along the last axis."""
 

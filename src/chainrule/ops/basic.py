@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -130,7 +129,6 @@ class Binary(Elementwise):
         return [Example(cls(), tuple(rng.uniform(*cls.domain, s) for s in pair)) for pair in pairs]
 
 
-@dataclass(frozen=True)
 class Add(Binary):
     """a + b."""
 
@@ -141,7 +139,6 @@ class Add(Binary):
         return cotangent, cotangent
 
 
-@dataclass(frozen=True)
 class Subtract(Binary):
     """a − b."""
 
@@ -152,7 +149,6 @@ class Subtract(Binary):
         return cotangent, -cotangent
 
 
-@dataclass(frozen=True)
 class Multiply(Binary):
     """a · b."""
 
@@ -164,7 +160,6 @@ class Multiply(Binary):
         return cotangent * b, cotangent * a
 
 
-@dataclass(frozen=True)
 class Divide(Binary):
     """a / b."""
 
@@ -177,7 +172,6 @@ class Divide(Binary):
         return each, -(each * output)
 
 
-@dataclass(frozen=True)
 class Power(Binary):
     """aᵇ; the gradient for b is defined for a > 0 and taken as 0 at a ≤ 0."""
 
@@ -198,7 +192,6 @@ class Power(Binary):
         return [*super().example(rng), Example(cls(), negative_too)]
 
 
-@dataclass(frozen=True)
 class Maximum(Binary):
     """The larger of two; where they are equal each gets half of the gradient."""
 
@@ -212,7 +205,6 @@ class Maximum(Binary):
         return cotangent * share, cotangent * (1.0 - share)
 
 
-@dataclass(frozen=True)
 class Minimum(Binary):
     """The smaller of two; where they are equal each gets half of the gradient."""
 
@@ -244,7 +236,6 @@ class Comparison(Binary):
         ]
 
 
-@dataclass(frozen=True)
 class Greater(Comparison):
     """1.0 where a > b."""
 
@@ -252,7 +243,6 @@ class Greater(Comparison):
     text, latex = "[{0} > {1}]", "[{0} > {1}]"
 
 
-@dataclass(frozen=True)
 class GreaterEqual(Comparison):
     """1.0 where a ≥ b."""
 
@@ -260,7 +250,6 @@ class GreaterEqual(Comparison):
     text, latex = "[{0} ≥ {1}]", r"[{0} \ge {1}]"
 
 
-@dataclass(frozen=True)
 class Equal(Comparison):
     """1.0 where a = b."""
 
@@ -268,7 +257,6 @@ class Equal(Comparison):
     text, latex = "[{0} = {1}]", "[{0} = {1}]"
 
 
-@dataclass(frozen=True)
 class Where(Elementwise):
     """The second input where the first is not zero, the third elsewhere."""
 
@@ -291,7 +279,6 @@ class Where(Elementwise):
         ]
 
 
-@dataclass(frozen=True)
 class Negative(Unary):
     """−x."""
 
@@ -302,7 +289,6 @@ class Negative(Unary):
         return (-cotangent,)
 
 
-@dataclass(frozen=True)
 class Exp(Unary):
     """eˣ."""
 
@@ -313,7 +299,6 @@ class Exp(Unary):
         return y
 
 
-@dataclass(frozen=True)
 class Expm1(Unary):
     """eˣ − 1."""
 
@@ -324,7 +309,6 @@ class Expm1(Unary):
         return y + 1.0
 
 
-@dataclass(frozen=True)
 class Log(Unary):
     """ln x, for x > 0."""
 
@@ -336,7 +320,6 @@ class Log(Unary):
         return (cotangent / inputs[0],)
 
 
-@dataclass(frozen=True)
 class Log1p(Unary):
     """ln(1 + x), for x > −1."""
 
@@ -348,7 +331,6 @@ class Log1p(Unary):
         return (cotangent / (1.0 + inputs[0]),)
 
 
-@dataclass(frozen=True)
 class Sqrt(Unary):
     """√x, for x ≥ 0; its slope is infinite at 0."""
 
@@ -360,7 +342,6 @@ class Sqrt(Unary):
         return (0.5 * cotangent / output,)
 
 
-@dataclass(frozen=True)
 class Square(Unary):
     """x²."""
 
@@ -371,7 +352,6 @@ class Square(Unary):
         return 2.0 * x
 
 
-@dataclass(frozen=True)
 class Abs(Unary):
     """|x|; the subgradient at 0 is 0."""
 
@@ -383,7 +363,6 @@ class Abs(Unary):
         return sign(x)
 
 
-@dataclass(frozen=True)
 class Sign(Unary):
     """−1, 0 or 1; its derivative is taken as 0 everywhere, so it declares none."""
 
@@ -394,7 +373,6 @@ class Sign(Unary):
     edges = (-1.0, 0.0, 1.0)
 
 
-@dataclass(frozen=True)
 class Sin(Unary):
     """The sine of x in radians."""
 
@@ -405,7 +383,6 @@ class Sin(Unary):
         return cos(x)
 
 
-@dataclass(frozen=True)
 class Cos(Unary):
     """The cosine of x in radians."""
 
@@ -416,7 +393,6 @@ class Cos(Unary):
         return -sin(x)
 
 
-@dataclass(frozen=True)
 class Erf(Unary):
     """The error function, 2/√π ∫₀ˣ exp(−t²) dt."""
 
@@ -427,7 +403,6 @@ class Erf(Unary):
         return 2.0 / math.sqrt(math.pi) * exp(-square(x))
 
 
-@dataclass(frozen=True)
 class Real(Unary):
     """Integers as real numbers of the run's precision; no gradient."""
 
@@ -444,7 +419,6 @@ class Real(Unary):
         return [Example(cls(), (rng.integers(-5, 5, size=s),)) for s in ((3,), (2, 5), ())]
 
 
-@dataclass(frozen=True)
 class StopGradient(Unary):
     """The input itself, through which no gradient flows."""
 
@@ -460,7 +434,6 @@ class StopGradient(Unary):
 # --- reductions -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class Max(Reduction):
     """The largest element; elements that tie share the gradient equally."""
 
@@ -475,7 +448,6 @@ class Max(Reduction):
         return (self.spread(cotangent / ties, x) * winners,)
 
 
-@dataclass(frozen=True)
 class ArgMax(Op):
     """The position of the largest element along the last axis (the first of equals)."""
 
@@ -503,7 +475,6 @@ class ArgMax(Op):
         return [Example(cls(), (rng.normal(size=s),)) for s in ((3, 5), (7,), (2, 3, 1))]
 
 
-@dataclass(frozen=True)
 class BatchSize(Op):
     """The number of rows of the batch, as a real number."""
 

@@ -78,7 +78,6 @@ class MatMul(Op):
         ]
 
 
-@dataclass(frozen=True)
 class Affine(Op):
     """x W + b: (batch, fan_in) (fan_in, fan_out) + (fan_out,)."""
 

@@ -54,7 +54,6 @@ class OneHot(Op):
         return [Example(cls(depth), (rng.integers(0, depth, size=s),)) for depth, s in cases]
 
 
-@dataclass(frozen=True)
 class Gather(Op):
     """Rows of a table by their numbers: table (n, d), int (…) to (…, d)."""
 

@@ -55,7 +55,6 @@ class Pairwise(Elementwise):
         return [Example(op, distinct(rng, s, s)) for op in cls.settings() for s in shapes]
 
 
-@dataclass(frozen=True)
 class SquaredError(Pairwise):
     """(t − p)²."""
 
@@ -72,7 +71,6 @@ class SquaredError(Pairwise):
         return xp.square(predictions - targets)
 
 
-@dataclass(frozen=True)
 class AbsoluteError(Pairwise):
     """|t − p|; the subgradient where they are equal is 0."""
 
@@ -133,7 +131,6 @@ class Huber(Pairwise):
         ]
 
 
-@dataclass(frozen=True)
 class SigmoidCrossEntropy(Pairwise):
     """−t ln σ(z) − (1 − t) ln(1 − σ(z)), with δ = σ(z) − t; t is a probability."""
 
@@ -158,7 +155,6 @@ class SigmoidCrossEntropy(Pairwise):
         return [*cases, Example(cls(), far)]
 
 
-@dataclass(frozen=True)
 class SoftmaxCrossEntropy(Op):
     """−Σⱼ tⱼ ln softmax(z)ⱼ: logits and targets (batch, classes) to (batch,).
 
@@ -212,7 +208,6 @@ class SoftmaxCrossEntropy(Op):
         ]
 
 
-@dataclass(frozen=True)
 class SparseSoftmaxCrossEntropy(Op):
     """−ln softmax(z) at the class numbers t: logits (batch, classes), int (batch,) to (batch,)."""
 

@@ -353,7 +353,6 @@ class Reduction(Op):
         ]
 
 
-@dataclass(frozen=True)
 class Sum(Reduction):
     """Σ x."""
 

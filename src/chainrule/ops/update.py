@@ -115,7 +115,6 @@ class AdamStep(Update):
         return [cls(), cls(0.1)]
 
 
-@dataclass(frozen=True)
 class Descend(Update):
     """w − α d: a step against the direction d."""
 
