@@ -2,71 +2,24 @@
 
 from __future__ import annotations
 
-from chainrule import (
-    activations,
-    constraints,
-    data,
-    initializers,
-    layers,
-    losses,
-    ops,
-    optimizers,
-    regularizers,
-    schedules,
-)
-from chainrule.errors import (
-    ChainruleError,
-    DataError,
-    ModelFileError,
-    ShapeError,
-    UnknownNameError,
-    UsageError,
-)
-from chainrule.families import register
-from chainrule.functions import grad, gradcheck, hessian, hvp, jacobian, value_and_grad
-from chainrule.layers.network import input_symbol as Input
-from chainrule.minimize import Minimum, minimize
-from chainrule.model import History, Model, Sequential, load
-from chainrule.training import EarlyStopping
+import importlib
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "ChainruleError",
-    "DataError",
-    "EarlyStopping",
-    "History",
-    "Input",
-    "Minimum",
-    "Model",
-    "ModelFileError",
-    "Sequential",
-    "ShapeError",
-    "UnknownNameError",
-    "UsageError",
-    "activations",
-    "constraints",
-    "data",
-    "grad",
-    "gradcheck",
-    "hessian",
-    "hvp",
-    "initializers",
-    "jacobian",
-    "layers",
-    "load",
-    "losses",
-    "minimize",
-    "ops",
-    "optimizers",
-    "register",
-    "regularizers",
-    "schedules",
-    "value_and_grad",
-]
+if TYPE_CHECKING:
+    from chainrule.public import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:
+    """The public names, loaded together at the first use of any: importing the package stays quick."""
     if name == "__version__":
-        from importlib import metadata
-
-        return metadata.version("chainrule")
+        return importlib.import_module("importlib.metadata").version("chainrule")
+    if not name.startswith("_"):
+        public = importlib.import_module("chainrule.public")
+        if name in public.__all__:
+            globals().update({known: getattr(public, known) for known in public.__all__})
+            return globals()[name]
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *importlib.import_module("chainrule.public").__all__])

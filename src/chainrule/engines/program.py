@@ -73,10 +73,13 @@ class Runner(Protocol):
         table: Mapping[Input, Array],
         first: int = 0,
         last: int | None = None,
+        sums: Mapping[str, float] | None = None,
     ) -> dict[str, float]:
         """Run steps `first` to `last` (not included) of an epoch; each output summed over the steps.
 
         Step i takes rows `order[i·batch_size : (i+1)·batch_size]` and entry i of each table column.
+        `sums` are those of the steps before: each step's output is added to them in turn, so that an
+        epoch's sums have the same bits however it is cut into pieces.
         """
 
     def blocks(self, data: Mapping[Input, Array], block: int = ...) -> dict[str, Array]:

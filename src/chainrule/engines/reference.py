@@ -105,16 +105,17 @@ class ReferenceRunner:
         table: Mapping[Input, Array],
         first: int = 0,
         last: int | None = None,
+        sums: Mapping[str, float] | None = None,
     ) -> dict[str, float]:
         total = -(-len(order) // batch_size)
-        sums = dict.fromkeys(self._outputs, 0.0)
+        found = dict.fromkeys(self._outputs, 0.0) | dict(sums or {})
         for i in range(first, total if last is None else min(last, total)):
             chosen = order[i * batch_size : (i + 1) * batch_size]
             feed: dict[Input, Any] = {leaf: array[chosen] for leaf, array in data.items()}
             feed.update((leaf, column[i]) for leaf, column in table.items())
             for name, array in self._run(len(chosen), feed).items():
-                sums[name] += float(array)
-        return sums
+                found[name] += float(array)
+        return found
 
     def blocks(self, data: Mapping[Input, Array], block: int = 4096) -> dict[str, Array]:
         rows = row_count(data, self.program)

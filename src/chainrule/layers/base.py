@@ -10,7 +10,7 @@ from chainrule.constraints import Constraint
 from chainrule.engines.program import State
 from chainrule.errors import ShapeError, UsageError
 from chainrule.families import Family
-from chainrule.graph import Dimension, Input, Parameter, Shape, Value, shape_text
+from chainrule.graph import Dimension, Input, Kind, Parameter, Shape, Value, shape_text
 from chainrule.initializers import Initializer
 from chainrule.regularizers import Regularizer
 
@@ -48,7 +48,7 @@ class Symbol:
     layer: Layer | None = None
     inputs: tuple[Symbol, ...] = ()
     name: str | None = None
-    kind: Any = "float"
+    kind: Kind = "float"
 
 
 @dataclass(eq=False, kw_only=True)
@@ -56,7 +56,9 @@ class Layer:
     """A brick of a network. A subclass is a dataclass of its settings.
 
     It creates its weights in `build`, once the shapes of its inputs are known, and says in `compute` what
-    it computes with them (or in `apply`, where it also assigns state, as running statistics).
+    it computes with them (or in `apply`, where it also assigns state, as running statistics). The same
+    layer may be used in several places: its weights are shared, their gradients added up. With
+    `trainable = False` training leaves its weights as they are.
     """
 
     name: str | None = None
@@ -64,12 +66,13 @@ class Layer:
 
     minimum_rows: ClassVar[int] = 1  # the smallest training batch it can work on
     arity: ClassVar[int | None] = 1  # the number of inputs; None: a list of any length
+    takes: ClassVar[Kind] = "float"  # "int": inputs must be whole numbers
 
     def __post_init__(self) -> None:
         self.weights: list[Weight] = []
         self.built: tuple[Shape, ...] | None = None
         self.home: State | None = None  # where its weights live, once a model has given them values
-        self.number = 0  # its place in the network: names its random streams
+        self.number = 0  # names its random streams; from 1, once it is part of a network
 
     # --- what subclasses say ---
 
@@ -95,10 +98,14 @@ class Layer:
                     f"{self.described} is put into a network by calling it on cr.Input(…) or on another layer's "
                     f"output, not on {type(s).__name__}. To compute with arrays, use a model's predict."
                 )
+            if self.takes == "int" and s.kind != "int":
+                raise UsageError(
+                    f"{self.described} takes whole numbers: give it an input made with cr.Input(…, kind='int')."
+                )
         if self.arity is not None and len(symbols) != self.arity:
             raise UsageError(f"{self.described} takes {self.arity} input(s), not {len(symbols)}.")
-        shape = self.output_shape(*(s.shape for s in symbols))
-        return Symbol(shape, self, symbols)
+        output = self._output([Input(s.shape, s.kind) for s in symbols])
+        return Symbol(output.shape, self, symbols, kind=output.kind)
 
     def ensure_built(self, *shapes: Shape) -> None:
         """Build at the first use; afterwards the inputs must keep the shapes the weights were made for."""
@@ -112,11 +119,23 @@ class Layer:
                 "Did the data's columns change?"
             )
 
+    def forget(self) -> None:
+        """Be as before the first use, unless a model holds the weights already."""
+        if self.home is None:
+            self.weights, self.built = [], None
+
     def output_shape(self, *shapes: Shape) -> Shape:
         """The output's shape for inputs of these shapes; builds the layer."""
-        self.ensure_built(*shapes)
-        value, _ = self.apply(*(Input(s) for s in shapes), mode=PREDICTION)
-        return value.shape
+        return self._output([Input(s, self.takes) for s in shapes]).shape
+
+    def _output(self, inputs: Sequence[Input]) -> Value:
+        try:
+            self.ensure_built(*(x.shape for x in inputs))
+            return self.apply(*inputs, mode=PREDICTION)[0]
+        except ShapeError as error:
+            if str(error).startswith(self.described):
+                raise
+            raise ShapeError(f"{self.described}: {error}") from error
 
     def add_weight(
         self,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from chainrule import activations, constraints, initializers, regularizers
 from chainrule.errors import ShapeError, UsageError
-from chainrule.graph import Shape, Value, shape_text
+from chainrule.families import check
+from chainrule.graph import Kind, Shape, Value, shape_text
 from chainrule.layers.base import LAYERS, Layer, Mode
 from chainrule.ops.linear import affine, matmul
 from chainrule.ops.lookup import gather
@@ -34,10 +35,8 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.units, int) or self.units < 1:
-            raise UsageError(
-                f"Dense: units must be a whole number of at least 1, not {self.units!r}."
-            )
+        check(self, units="whole [1, inf)")
+        self.units = int(self.units)
         self.activation = activations.get(self.activation)
         self.kernel_initializer = initializers.get(self.kernel_initializer)
         self.bias_initializer = initializers.get(self.bias_initializer)
@@ -67,13 +66,7 @@ class Dense(Layer):
     def compute(self, *inputs: Value, mode: Mode) -> Value:
         (x,) = inputs  # (batch, fan_in) @ (fan_in, units)
         z = affine(x, self.kernel, self.bias) if self.use_bias else matmul(x, self.kernel)
-        a: Value = self.activation(z)
-        if a.shape != z.shape:
-            raise ShapeError(
-                f"{self.described}: the activation turned shape {shape_text(z.shape)} into {shape_text(a.shape)}; "
-                "it must keep the shape."
-            )
-        return a
+        return activated(self, z)
 
 
 @LAYERS.register("tied_dense", "TiedDense")
@@ -96,22 +89,33 @@ class TiedDense(Layer):
         self.bias_initializer = initializers.get(self.bias_initializer)
 
     def build(self, *shapes: Shape) -> None:
-        self.features(shapes[0])
+        fan_in = self.features(shapes[0])
         if self.tied_to.built is None:
             raise UsageError(
                 f"{self.described} must come after the layer it is tied to, {self.tied_to.described}."
             )
+        if fan_in != self.tied_to.units:
+            raise ShapeError(
+                f"{self.described}: the input has {fan_in} features, but the layer it is tied to, "
+                f"{self.tied_to.described}, has {self.tied_to.units} units."
+            )
         self.bias = self.add_weight("bias", self.tied_to.kernel.shape[:1], self.bias_initializer)
 
     def compute(self, *inputs: Value, mode: Mode) -> Value:
-        a: Value = self.activation(affine(inputs[0], transpose(self.tied_to.kernel), self.bias))
-        return a
+        (x,) = inputs  # (batch, units) @ (units, fan_in)
+        return activated(self, affine(x, transpose(self.tied_to.kernel), self.bias))
 
 
 @LAYERS.register("embedding", "Embedding")
 @dataclass(eq=False)
 class Embedding(Layer):
-    """A learnt vector for each of `input_dim` numbers: (batch,) or (batch, n) integers → (…, output_dim)."""
+    """A learnt vector for each of the numbers 0 … input_dim − 1: integers (batch, n) → (batch, n, output_dim).
+
+    Its input is `cr.Input((n,), kind="int")`, which `Sequential` assumes where this is the first layer.
+    A Flatten layer after it puts the vectors of an example side by side.
+    """
+
+    takes: ClassVar[Kind] = "int"
 
     input_dim: int
     output_dim: int
@@ -120,6 +124,7 @@ class Embedding(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check(self, input_dim="whole [1, inf)", output_dim="whole [1, inf)")
         self.embeddings_initializer = (
             initializers.RandomUniform(-0.05, 0.05)
             if self.embeddings_initializer == "uniform"
@@ -137,3 +142,15 @@ class Embedding(Layer):
 
     def compute(self, *inputs: Value, mode: Mode) -> Value:
         return gather(self.embeddings, inputs[0])
+
+
+def activated(layer: Dense | TiedDense, z: Value) -> Value:
+    """The layer's activation of z; a `ShapeError` where it does not keep the shape."""
+    a = layer.activation(z)
+    if not isinstance(a, Value) or a.shape != z.shape:
+        found = shape_text(a.shape) if isinstance(a, Value) else type(a).__name__
+        raise ShapeError(
+            f"{layer.described}: the activation turned shape {shape_text(z.shape)} into {found}; "
+            "it must keep the shape."
+        )
+    return a

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from typing import ClassVar
 
 from chainrule.errors import ShapeError, UsageError
-from chainrule.graph import Shape, Value, shape_text
+from chainrule.families import check
+from chainrule.graph import Value, shape_text
 from chainrule.layers.base import LAYERS, Layer, Mode
 from chainrule.ops import basic, shapes
 
 
 @dataclass(eq=False)
 class Merge(Layer):
-    """Several inputs of one shape taken together, element by element."""
+    """Several inputs of one shape taken together, element by element. A subclass says how in `merge`."""
 
-    arity = None
+    arity: ClassVar[int | None] = None
 
-    def build(self, *shapes: Shape) -> None:
-        if len(shapes) < 2:
-            raise UsageError(
-                f"{self.described} takes a list of at least two inputs, not {len(shapes)}."
-            )
-        if len(set(shapes)) > 1:
-            raise ShapeError(
-                f"{self.described} takes inputs of one shape, not {' and '.join(map(shape_text, shapes))}."
-            )
+    def merge(self, inputs: tuple[Value, ...]) -> Value:
+        """The output for these inputs."""
+        raise NotImplementedError
+
+    def compute(self, *inputs: Value, mode: Mode) -> Value:
+        several(self, inputs)
+        if len({x.shape for x in inputs}) > 1:
+            found = " and ".join(shape_text(x.shape) for x in inputs)
+            raise ShapeError(f"{self.described} takes inputs of one shape, not {found}.")
+        return self.merge(inputs)
 
 
 @LAYERS.register("add", "Add")
@@ -33,7 +36,7 @@ class Merge(Layer):
 class Add(Merge):
     """The sum of the inputs: a skip connection."""
 
-    def compute(self, *inputs: Value, mode: Mode) -> Value:
+    def merge(self, inputs: tuple[Value, ...]) -> Value:
         return reduce(basic.add, inputs)
 
 
@@ -42,9 +45,9 @@ class Add(Merge):
 class Subtract(Merge):
     """The first input minus the second."""
 
-    arity = 2
+    arity: ClassVar[int | None] = 2
 
-    def compute(self, *inputs: Value, mode: Mode) -> Value:
+    def merge(self, inputs: tuple[Value, ...]) -> Value:
         return inputs[0] - inputs[1]
 
 
@@ -53,7 +56,7 @@ class Subtract(Merge):
 class Multiply(Merge):
     """The product of the inputs, element by element: multiplicative units (deck 002), gates."""
 
-    def compute(self, *inputs: Value, mode: Mode) -> Value:
+    def merge(self, inputs: tuple[Value, ...]) -> Value:
         return reduce(basic.multiply, inputs)
 
 
@@ -62,7 +65,7 @@ class Multiply(Merge):
 class Average(Merge):
     """The mean of the inputs."""
 
-    def compute(self, *inputs: Value, mode: Mode) -> Value:
+    def merge(self, inputs: tuple[Value, ...]) -> Value:
         return reduce(basic.add, inputs) * (1.0 / len(inputs))
 
 
@@ -71,7 +74,7 @@ class Average(Merge):
 class Maximum(Merge):
     """The largest of the inputs."""
 
-    def compute(self, *inputs: Value, mode: Mode) -> Value:
+    def merge(self, inputs: tuple[Value, ...]) -> Value:
         return reduce(basic.maximum, inputs)
 
 
@@ -80,7 +83,7 @@ class Maximum(Merge):
 class Minimum(Merge):
     """The smallest of the inputs."""
 
-    def compute(self, *inputs: Value, mode: Mode) -> Value:
+    def merge(self, inputs: tuple[Value, ...]) -> Value:
         return reduce(basic.minimum, inputs)
 
 
@@ -89,8 +92,28 @@ class Minimum(Merge):
 class Concatenate(Layer):
     """The inputs side by side: (batch, a) and (batch, b) → (batch, a + b)."""
 
+    arity: ClassVar[int | None] = None
+
     axis: int = -1
-    arity = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self, axis="whole (-inf, inf)")
 
     def compute(self, *inputs: Value, mode: Mode) -> Value:
+        several(self, inputs)
+        rank = inputs[0].rank
+        if not -rank < self.axis < rank or self.axis == 0:
+            raise ShapeError(
+                f"{self.described}: axis {self.axis} of inputs of shape {shape_text(inputs[0].shape)} is not one "
+                "along which examples can be joined."
+            )
         return shapes.concatenate(inputs, self.axis)
+
+
+def several(layer: Layer, inputs: tuple[Value, ...]) -> None:
+    """A `UsageError` where there is nothing to bring together."""
+    if len(inputs) < 2:
+        raise UsageError(
+            f"{layer.described} takes a list of at least two inputs, not {len(inputs)}."
+        )

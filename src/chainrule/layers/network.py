@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from chainrule.errors import ShapeError, UsageError
-from chainrule.graph import BATCH, Kind, Shape, Value, shape_text
+from chainrule.graph import BATCH, Kind, Value, shape_text
 from chainrule.layers.base import LAYERS, Assignment, Layer, Mode, Symbol, Weight
 
 
-def input_symbol(shape: Sequence[int], *, name: str | None = None, kind: Kind = "float") -> Symbol:
+def input_symbol(
+    shape: int | Sequence[int], *, name: str | None = None, kind: Kind = "float"
+) -> Symbol:
     """An input of a functional model; `shape` is one example's, without the batch axis.
 
     `kind="int"` takes whole numbers, for an Embedding.
     """
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-    if any(not isinstance(d, int) or d < 1 for d in sizes):
+    try:
+        sizes = tuple(operator.index(d) for d in (shape if np.iterable(shape) else (shape,)))
+    except TypeError:
+        sizes = (0,)
+    if any(d < 1 for d in sizes):
         raise UsageError(
             f"cr.Input takes one example's shape, whole numbers of at least 1, not {shape!r}."
         )
+    if kind not in ("float", "int"):
+        raise UsageError(f"cr.Input: kind is 'float' or 'int', not {kind!r}.")
     return Symbol((BATCH, *sizes), None, (), name, kind)
 
 
 class Network:
-    """The layers between some inputs and some outputs, named and in order."""
+    """The layers between some inputs and some outputs, named and in order.
 
-    def __init__(self, inputs: Sequence[Symbol], outputs: Sequence[Symbol]) -> None:
+    Inputs are called by the names they were given, outputs by `output_names` or else their layers.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Symbol],
+        outputs: Sequence[Symbol],
+        output_names: Sequence[str] | None = None,
+    ) -> None:
         self.inputs, self.outputs = list(inputs), list(outputs)
+        self.named_outputs = output_names is not None
         self.symbols = _in_order(self.outputs)
         for symbol in self.symbols:
             if symbol.layer is None and symbol not in self.inputs:
@@ -39,22 +59,39 @@ class Network:
         self.layers: list[Layer] = list(
             dict.fromkeys(s.layer for s in self.symbols if s.layer is not None)
         )
+        self._check()
         self._name_layers()
         self.input_names = [s.name or f"input_{i}" for i, s in enumerate(self.inputs, 1)]
-        self.output_names = _distinct(
-            [s.layer.name or "output" if s.layer is not None else "input" for s in self.outputs]
-        )
+        if twice := _twice(self.input_names):
+            raise UsageError(f"Two inputs are called {twice!r}: give each a name of its own.")
+        by_layer = [s.layer.name or "" if s.layer is not None else "input" for s in self.outputs]
+        self.output_names = _distinct(by_layer) if output_names is None else list(output_names)
+
+    def _check(self) -> None:
+        for symbol in self.symbols:
+            if symbol.shape[:1] != (BATCH,):
+                where = symbol.layer.described if symbol.layer is not None else "An input"
+                raise ShapeError(
+                    f"{where}: the output {shape_text(symbol.shape)} has lost the batch axis."
+                )
+        for layer in self.layers:
+            for other in vars(layer).values():
+                if isinstance(other, Layer) and other not in self.layers:
+                    raise UsageError(
+                        f"{layer.described} is tied to {other.described}, which is not part of the model."
+                    )
 
     def _name_layers(self) -> None:
-        taken: set[str] = {layer.name for layer in self.layers if layer.name}
         named = [layer.name for layer in self.layers if layer.name]
-        if len(named) != len(taken):
-            twice = next(n for n in named if named.count(n) > 1)
+        if twice := _twice(named):
             raise UsageError(
                 f"Two layers are called {twice!r}: every layer needs a name of its own."
             )
-        for number, layer in enumerate(self.layers, 1):
-            layer.number = layer.number or number
+        taken = set(named)
+        numbers = {layer.number for layer in self.layers}
+        free = (n for n in itertools.count(1) if n not in numbers)
+        for layer in self.layers:
+            layer.number = layer.number or next(free)  # no two layers share a random stream
             if not layer.name:
                 stem = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()
                 choices = (
@@ -97,6 +134,7 @@ class Network:
             "inputs": [
                 {"shape": list(s.shape[1:]), "name": s.name, "kind": s.kind} for s in self.inputs
             ],
+            "output_names": self.output_names if self.named_outputs else None,
             "layers": layers,
             "nodes": [
                 {"layer": place[s.layer], "inputs": [number[x] for x in s.inputs]}
@@ -129,18 +167,16 @@ def network_from_config(config: Mapping[str, Any]) -> Network:
     symbols = list(inputs)
     for node in config["nodes"]:
         symbols.append(layers[node["layer"]]([symbols[i] for i in node["inputs"]]))
-    return Network(inputs, [symbols[i] for i in config["outputs"]])
+    return Network(inputs, [symbols[i] for i in config["outputs"]], config["output_names"])
 
 
-def chain(layers: Sequence[Layer], shape: Shape) -> Network:
-    """The layers one after another, for inputs of this shape (batch axis included)."""
-    first = symbol = Symbol(shape)
+def chain(layers: Sequence[Layer], first: Symbol) -> Network:
+    """The layers one after another, from this input on."""
+    symbol = first
     for layer in layers:
         symbol = layer([symbol])
-        if not symbol.shape or symbol.shape[0] is not BATCH:
-            raise ShapeError(
-                f"{layer.described}: the output {shape_text(symbol.shape)} has lost the batch axis."
-            )
+        if symbol.shape[:1] != (BATCH,):
+            break  # which the network reports
     return Network([first], [symbol])
 
 
@@ -155,6 +191,10 @@ def _in_order(outputs: Sequence[Symbol]) -> list[Symbol]:
             stack.append((symbol, True))
             stack.extend((s, False) for s in reversed(symbol.inputs))
     return list(order)
+
+
+def _twice(names: Sequence[str]) -> str | None:
+    return next((n for n in names if names.count(n) > 1), None)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -5,17 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chainrule.errors import ShapeError, UsageError
+from chainrule.families import check
 from chainrule.graph import Shape, Value, shape_text
 from chainrule.layers.base import LAYERS, Layer, Mode
 from chainrule.ops.noise import dropout_mask, normal_noise, random_flip, random_shift
 from chainrule.random import Stream
-
-
-def _check_rate(layer: Layer, rate: float) -> None:
-    if not 0 <= rate < 1:
-        raise UsageError(
-            f"{layer.described}: rate is the share of units to drop, 0 ≤ rate < 1, not {rate!r}."
-        )
 
 
 @LAYERS.register("dropout", "Dropout")
@@ -30,7 +24,7 @@ class Dropout(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_rate(self, self.rate)
+        check(self, rate="[0, 1)")
 
     def compute(self, *inputs: Value, mode: Mode) -> Value:
         (x,) = inputs
@@ -52,9 +46,7 @@ class CycledDropout(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_rate(self, self.rate)
-        if self.masks < 1:
-            raise UsageError(f"{self.described}: masks must be at least 1, not {self.masks!r}.")
+        check(self, rate="[0, 1)", masks="whole [1, 65536]")
 
     def compute(self, *inputs: Value, mode: Mode) -> Value:
         (x,) = inputs
@@ -70,6 +62,10 @@ class GaussianNoise(Layer):
     """Normal noise of standard deviation `stddev` added while training: augmentation for vectors."""
 
     stddev: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self, stddev="[0, inf)")
 
     def compute(self, *inputs: Value, mode: Mode) -> Value:
         (x,) = inputs
@@ -94,6 +90,10 @@ class RandomShift(Layer):
 
     rows: int = 1
     columns: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self, rows="whole [0, 32767]", columns="whole [0, 32767]")
 
     def compute(self, *inputs: Value, mode: Mode) -> Value:
         (x,) = inputs

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from chainrule import initializers
-from chainrule.errors import UsageError
+from chainrule.families import check
 from chainrule.graph import Parameter, Shape, Value
 from chainrule.layers.base import LAYERS, Assignment, Layer, Mode
 from chainrule.ops.basic import mean, square, stop_gradient
@@ -25,10 +25,7 @@ class Normalization(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.epsilon > 0:
-            raise UsageError(
-                f"{self.described}: epsilon must be greater than 0, not {self.epsilon!r}."
-            )
+        check(self, epsilon="(0, inf)")
         self.gamma_initializer = initializers.get(self.gamma_initializer)
         self.beta_initializer = initializers.get(self.beta_initializer)
 
@@ -57,13 +54,13 @@ class BatchNormalization(Normalization):
     Source: Ioffe & Szegedy (2015); σ² is the mean squared deviation (divided by n) in both places, as in Keras.
     """
 
+    minimum_rows: ClassVar[int] = 2
+
     momentum: float = 0.99
-    minimum_rows = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.momentum < 1:
-            raise UsageError(f"{self.described}: momentum lies in [0, 1), not {self.momentum!r}.")
+        check(self, momentum="[0, 1)")
 
     def build(self, *shapes: Shape) -> None:
         super().build(*shapes)

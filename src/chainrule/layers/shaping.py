@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from chainrule import activations
 from chainrule.errors import ShapeError, UsageError
-from chainrule.families import Family
+from chainrule.families import Family, check
 from chainrule.graph import Shape, Value, shape_text
 from chainrule.layers.base import LAYERS, Layer, Mode
 from chainrule.ops.shapes import reshape
@@ -39,6 +40,10 @@ class Rescaling(Layer):
     scale: float
     offset: float = 0.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self, scale="(-inf, inf)", offset="(-inf, inf)")
+
     def compute(self, *inputs: Value, mode: Mode) -> Value:
         return inputs[0] * self.scale + self.offset
 
@@ -56,13 +61,25 @@ class Flatten(Layer):
 @LAYERS.register("reshape", "Reshape")
 @dataclass(eq=False)
 class Reshape(Layer):
-    """Each example in another shape: (batch, …) → (batch, *target_shape)."""
+    """Each example in another shape: (batch, …) → (batch, *target_shape); one size may be −1, for the rest."""
 
-    target_shape: Any
+    target_shape: Sequence[int]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        sizes = self.target_shape if isinstance(self.target_shape, (list, tuple)) else None
+        if sizes is None or any(not isinstance(d, int) or (d < 1 and d != -1) for d in sizes):
+            raise UsageError(
+                f"Reshape: target_shape is {self.target_shape!r}, expected whole numbers of at least 1, such as "
+                "(28, 28)."
+            )
+        if list(sizes).count(-1) > 1:
+            raise UsageError(f"Reshape: only one size of {self.target_shape!r} can be −1.")
 
     def compute(self, *inputs: Value, mode: Mode) -> Value:
         (x,) = inputs
-        target = tuple(self.target_shape)
+        rest = max(_size(x.shape) // abs(math.prod(self.target_shape)), 1)
+        target = tuple(rest if d == -1 else d for d in self.target_shape)
         if _size(x.shape) != math.prod(target):
             raise ShapeError(
                 f"{self.described}: an example of shape {shape_text(x.shape[1:])} cannot become {shape_text(target)}."
@@ -78,8 +95,9 @@ class Lambda(Layer):
     To save a model that has one, register the function: `@cr.register("function", "its_name")`.
     """
 
+    arity: ClassVar[int | None] = None
+
     function: Any
-    arity = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -89,7 +107,8 @@ class Lambda(Layer):
         value = self.function(*inputs)
         if not isinstance(value, Value):
             raise UsageError(
-                f"{self.described}: the function must return a value made with chainrule.ops."
+                f"{self.described}: the function returned {type(value).__name__}, but must return a value made with "
+                "chainrule.ops."
             )
         return value
 

@@ -11,7 +11,7 @@ import pytest
 from chainrule import optimizers, schedules
 from chainrule.errors import ShapeError, UnknownNameError, UsageError
 from chainrule.graph import Value
-from chainrule.minimize import minimize
+from chainrule.descent import minimize
 from chainrule.ops.basic import absolute, exp, log, sign, sqrt, square
 from chainrule.ops.linear import dot
 from chainrule.ops.shapes import sum as sum_over

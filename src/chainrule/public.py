@@ -1,0 +1,64 @@
+"""What `import chainrule as cr` offers: everything here is an attribute of the package."""
+
+from __future__ import annotations
+
+from chainrule import (
+    activations,
+    constraints,
+    data,
+    initializers,
+    layers,
+    losses,
+    ops,
+    optimizers,
+    regularizers,
+    schedules,
+)
+from chainrule.errors import (
+    ChainruleError,
+    DataError,
+    ModelFileError,
+    ShapeError,
+    UnknownNameError,
+    UsageError,
+)
+from chainrule.families import register
+from chainrule.functions import grad, gradcheck, hessian, hvp, jacobian, value_and_grad
+from chainrule.layers.network import input_symbol as Input
+from chainrule.descent import Minimum, minimize
+from chainrule.model import History, Model, Sequential, load
+from chainrule.training import EarlyStopping
+
+__all__ = [
+    "ChainruleError",
+    "DataError",
+    "EarlyStopping",
+    "History",
+    "Input",
+    "Minimum",
+    "Model",
+    "ModelFileError",
+    "Sequential",
+    "ShapeError",
+    "UnknownNameError",
+    "UsageError",
+    "activations",
+    "constraints",
+    "data",
+    "grad",
+    "gradcheck",
+    "hessian",
+    "hvp",
+    "initializers",
+    "jacobian",
+    "layers",
+    "load",
+    "losses",
+    "minimize",
+    "ops",
+    "optimizers",
+    "register",
+    "regularizers",
+    "schedules",
+    "value_and_grad",
+]
