@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,16 +11,19 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> object:
-    """The public names, loaded together at the first use of any: importing the package stays quick."""
+    """Modules and public names are loaded at their first use: importing the package stays quick."""
     if name == "__version__":
         return importlib.import_module("importlib.metadata").version("chainrule")
-    if not name.startswith("_"):
-        public = importlib.import_module("chainrule.public")
-        if name in public.__all__:
-            globals().update({known: getattr(public, known) for known in public.__all__})
-            return globals()[name]
-    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    if name.startswith("_"):
+        raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    if importlib.util.find_spec(f"chainrule.{name}") is not None:
+        return importlib.import_module(f"chainrule.{name}")
+    public = importlib.import_module("chainrule.public")
+    if name not in public.__all__:
+        raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    globals().update({known: getattr(public, known) for known in public.__all__})
+    return globals()[name]
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *importlib.import_module("chainrule.public").__all__])
+    return sorted({*globals(), *importlib.import_module("chainrule.public").__all__})
