@@ -50,7 +50,7 @@ def applied(activation: Any) -> np.ndarray[Any, Any]:
         ("linear", lambda f, x: x),
         (None, lambda f, x: x),
     ],
-    ids=str,
+    ids=lambda p: p if isinstance(p, str) else "None" if p is None else type(p).__name__,
 )
 def test_activations_are_those_of_pytorch(activation: Any, of_torch: Any) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle here")

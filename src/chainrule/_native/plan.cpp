@@ -81,11 +81,11 @@ void Plan<T>::reserve(int rows) {
 }
 
 template <class T>
-void Plan<T>::write(int buffer, const T* from, int rows) {
+void Plan<T>::write(int buffer, const T* from, std::int64_t size) {
     if (buffers_[buffer].layout == Layout::matrix)
-        to_panels(from, rows, columns_of(buffer), panel_, data(buffer));
+        to_panels(from, rows_of(buffer), columns_of(buffer), panel_, data(buffer));
     else
-        std::copy_n(from, rows, data(buffer));
+        std::copy_n(from, size, data(buffer));
 }
 
 template <class T>

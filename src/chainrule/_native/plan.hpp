@@ -78,7 +78,7 @@ class Plan {
          int batch_size_buffer);
 
     // Copies between a buffer and a row-major array of rows × columns.
-    void write(int buffer, const T* from, int rows);
+    void write(int buffer, const T* from, std::int64_t size);
     void read(int buffer, T* to, int rows) const;
     void read_integers(int buffer, std::int64_t* to, int rows) const;
 

@@ -17,7 +17,8 @@
 #ifndef CHAINRULE_ISA
 #error "define CHAINRULE_ISA (a namespace) and CHAINRULE_VECTOR (bytes) before including a kernel header"
 #endif
-#define CHAINRULE_INLINE static inline __attribute__((always_inline))
+#define CHAINRULE_INLINED __attribute__((always_inline))
+#define CHAINRULE_INLINE static inline CHAINRULE_INLINED
 
 namespace chainrule::CHAINRULE_ISA {
 
@@ -49,9 +50,23 @@ struct Simd {
     // As NumPy's maximum and minimum: NaN where either is NaN.
     CHAINRULE_INLINE V max(V a, V b) { return select((a > b) | (a != a), a, b); }
     CHAINRULE_INLINE V min(V a, V b) { return select((a < b) | (a != a), a, b); }
-    CHAINRULE_INLINE V abs(V a) { return real(bits(a) & set1i(~sign_bit)); }
+    // As above for a bound that is no NaN; a NaN stays what it is.
+    CHAINRULE_INLINE V at_least(V a, V bound) { return bound > a ? bound : a; }
+    CHAINRULE_INLINE V at_most(V a, V bound) { return bound < a ? bound : a; }
     static constexpr Int sign_bit = static_cast<Int>(UInt{1} << (8 * sizeof(T) - 1));
+    CHAINRULE_INLINE V abs(V a) { return real(bits(a) & set1i(~sign_bit)); }
+    CHAINRULE_INLINE V copy_sign(V a, V sign) { return real(bits(abs(a)) | (bits(sign) & set1i(sign_bit))); }
+    CHAINRULE_INLINE bool any(I mask) {
+        Int found = 0;
+        for (int i = 0; i < width; ++i) found |= mask[i];
+        return found != 0;
+    }
 
+#if CHAINRULE_VECTOR >= 32 || defined(__aarch64__)
+    static constexpr bool has_fma = true;
+#else
+    static constexpr bool has_fma = false;
+#endif
     // a b + c
     CHAINRULE_INLINE V fma(V a, V b, V c) {
 #if CHAINRULE_VECTOR == 64

@@ -1,38 +1,46 @@
-"""What the commands do: run an experiment or look at one, and print."""
+"""What the commands do: run an experiment or look at one, and print. Each returns an exit code."""
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-
-from chainrule import data as data_package
 from chainrule import report, storage
-from chainrule.cli import tables
-from chainrule.cli.progress import Bar, Interrupt
-from chainrule.errors import DataError, UsageError
-from chainrule.experiment import Settings, evaluate_run, predict_run, run
-from chainrule.experiment.evaluating import result_of
-from chainrule.experiment.preparing import Prepared
-from chainrule.experiment.running import to_json
+from chainrule.cli import results
+from chainrule.cli.interrupt import Interrupt
+from chainrule.cli.printing import console, say
+from chainrule.cli.progress import Bar
+from chainrule.cli.sources import print_source
+from chainrule.errors import ModelFileError, UsageError
+from chainrule.experiment import (
+    Prepared,
+    Settings,
+    describe_source,
+    evaluate_run,
+    predict_run,
+    read_history,
+    read_result,
+    run,
+    to_json,
+)
 from chainrule.model import Model
 from chainrule.training import Event
 
+DONE, WRONG, INTERRUPTED = 0, 2, 130
+
 
 def train(given: Mapping[str, Any], *, as_json: bool, quiet: bool) -> int:
-    """Train as asked; the exit code."""
-    settings = Settings(**given)
-    stderr = Console(stderr=True, highlight=False)
+    """Train as asked."""
+    settings = Settings.from_words(given)
+    stderr = console(stderr=True)
     bar, interrupt = Bar(stderr, shown=not quiet), Interrupt()
 
     def started(prepared: Prepared, model: Model) -> None:
         if not quiet:
-            for line in tables.beginning(prepared, model):
-                stderr.print(line)
+            results.print_beginning(stderr, prepared, model)
 
     def listen(event: Event) -> str | None:
         bar(event)
@@ -43,82 +51,83 @@ def train(given: Mapping[str, Any], *, as_json: bool, quiet: bool) -> int:
     if as_json:
         _write(to_json(outcome.result))
     else:
-        tables.print_result(Console(highlight=False), outcome.result)
-    return 130 if interrupt.asked else 0
+        results.print_result(console(), outcome.result, str(outcome.folder))
+    return INTERRUPTED if interrupt.asked else DONE
 
 
-def evaluate(path: str, source: str, data_dir: str | None, *, as_json: bool) -> None:
-    """Print the metrics of a run's model on other data."""
+def evaluate(path: str, source: str, data_dir: str | None, *, as_json: bool) -> int:
+    """Print the metrics of a run's model on some rows."""
     found = evaluate_run(path, source, data_dir)
     if as_json:
         _write(to_json(found))
-        return
-    console = Console(highlight=False)
-    console.print(f"{escape(found['model'])} on {escape(found['source'])}, {found['which_rows']}")
-    console.print(tables.scores({"": found["metrics"]}))
+    else:
+        results.print_evaluation(console(), found)
+    return DONE
 
 
-def predict(path: str, source: str, out: Path | None, data_dir: str | None) -> None:
+def predict(path: str, source: str, out: Path | None, data_dir: str | None) -> int:
     """Write a run's predictions for the rows of a source."""
-    if out is not None and out.suffix.lower() not in (".csv", ".parquet"):
-        raise UsageError(f"--out {out}: predictions are written as .csv or .parquet.")
-    frame = predict_run(path, source, data_dir)
+    kind = None if out is None else out.suffix.lower()
+    if kind not in (None, ".csv", ".parquet"):
+        raise UsageError(f"--out {out} must end in .csv or .parquet.")
+    if out is not None and out.exists() and Path(source).exists() and out.samefile(source):
+        raise UsageError(f"--out {out} is the data to predict itself: choose another file.")
+    frame, told = predict_run(path, source, data_dir)
     if out is None:
         _write(frame.write_csv().rstrip("\n"))
-        return
-    import io
-
+        return DONE
     buffer = io.BytesIO()
-    if out.suffix.lower() == ".csv":
+    if kind == ".csv":
         frame.write_csv(buffer)
     else:
         frame.write_parquet(buffer)
     try:
         storage.write_bytes(out, buffer.getvalue())
     except OSError as error:
-        raise UsageError(f"--out {out} cannot be written: {error.strerror}.") from error
-    Console(stderr=True, highlight=False).print(
-        f"{len(frame):,} predictions written to {escape(str(out))}"
-    )
+        raise UsageError(f"--out {out} cannot be written ({error.strerror}).") from error
+    say(console(stderr=True), f"{len(frame):,} predictions written to {out}: {told}")
+    return DONE
 
 
-def show(path: str, plot: Path | None, *, as_json: bool) -> None:
+def show(path: str, plot: Path | None, *, as_json: bool) -> int:
     """Print what a run did, or draw its learning curves."""
-    result = result_of(path)
+    result = read_result(path)
     if plot is not None:
-        report.save_curves(plot, _history(Path(path) / "history.csv"))
-        Console(stderr=True, highlight=False).print(
-            f"Learning curves written to {escape(str(plot))}"
-        )
-        return
+        try:
+            report.save_curves(plot, read_history(path))
+        except OSError as error:
+            raise UsageError(f"--plot {plot} cannot be written ({error.strerror}).") from error
+        say(console(stderr=True), f"Learning curves written to {plot}")
+        return DONE
     if as_json:
         _write(to_json(result))
-        return
-    console = Console(highlight=False)
-    tables.print_result(console, result)
-    console.print(tables.network(result))
-    console.print(tables.settings(result))
+        return DONE
+    stdout = console()
+    try:
+        # printed only once it is whole: a damaged file shows no half of a result
+        with stdout.capture() as text:
+            results.print_result(stdout, result, path)
+            stdout.print()
+            results.print_network(stdout, result)
+            stdout.print()
+            results.print_settings(stdout, result)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelFileError(
+            f"{path}/result.json is damaged, or of another version of chainrule: "
+            f"it lacks or misstates {error}."
+        ) from error
+    sys.stdout.write(text.get())
+    return DONE
 
 
-def data(source: str, target: str | None, data_dir: str | None, *, as_json: bool) -> None:
+def data(source: str, target: str | None, data_dir: str | None, *, as_json: bool) -> int:
     """Print what is seen in a source."""
-    found = data_package.load_source(source, data_dir=data_dir)
-    described = tables.describe_source(found, target)
+    seen = describe_source(source, target, data_dir)
     if as_json:
-        _write(to_json(described))
+        _write(to_json(seen))
     else:
-        tables.print_source(Console(highlight=False), described)
-
-
-def _history(file: Path) -> dict[str, list[float]]:
-    import csv
-
-    if not file.is_file():
-        raise DataError(f"{file} is missing: the run has no history to draw.")
-    with file.open(newline="", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle))
-    names = list(rows[0]) if rows else []
-    return {name: [float(row[name]) for row in rows] for name in names}
+        print_source(console(), seen)
+    return DONE
 
 
 def _write(text: str) -> None:

@@ -1,65 +1,46 @@
-"""Training's events as a progress bar with time left, and Ctrl-C as a polite request to stop."""
+"""Training's events as a progress bar with time left, or as a few lines where there is no terminal."""
 
 from __future__ import annotations
 
-import signal
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import FrameType
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
-
-from chainrule.training import BestSoFar, EpochEnd, Event, TrainingStarted
+from chainrule.cli.printing import say
+from chainrule.report.wording import duration
+from chainrule.training import BestSoFar, EpochEnd, Event, Stopped, TrainingStarted
 from chainrule.training import Progress as StepsDone
 
-INTERRUPTED = "interrupted: the best model so far is kept"
+if TYPE_CHECKING:
+    from rich.console import Console
 
-
-class Interrupt:
-    """Remembers that Ctrl-C was pressed; a second one ends the program at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def hear(self, signal_number: int, frame: FrameType | None) -> None:
-        """The signal handler."""
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take Ctrl-C as a request while inside."""
-        before = signal.signal(signal.SIGINT, self.hear)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-    def __call__(self, event: Event) -> str | None:
-        return INTERRUPTED if self.asked else None
+MOST_LINES = 20
 
 
 class Bar:
     """A line that fills with the epochs: where training is, how good, how long it may still take."""
 
     def __init__(self, console: Console, *, shown: bool) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn
+
         self.console = console
-        self.shown = shown
+        animated = console.is_terminal and not console.is_dumb_terminal
+        self._lines = shown and not animated
         self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[told]}"),
-            TextColumn("[dim]{task.fields[left]}"),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[told]}", markup=False),
             console=console,
             transient=True,
-            disable=not shown or not console.is_terminal,
+            expand=True,
+            disable=not shown or not animated,
         )
-        self._task: TaskID | None = None
+        self._task: Any = None
         self._begun = time.perf_counter()
-        self._epochs, self._best = 0, ""
+        self._epochs, self._told, self._best = 0, "", ""
+        self._line = ""  # of the last epoch, where it is still to be printed
 
     @contextmanager
     def drawn(self) -> Iterator[None]:
@@ -71,40 +52,59 @@ class Bar:
         match event:
             case TrainingStarted():
                 self._begun, self._epochs = time.perf_counter(), event.epochs
-                self._task = self._bar.add_task(
-                    "", total=event.epochs, epoch=1, epochs=event.epochs, told="", left=""
-                )
+                self._task = self._bar.add_task(self._where(1), total=event.epochs, told="")
             case StepsDone():
                 done = event.epoch - 1 + event.step / event.steps
-                self._update(done, epoch=event.epoch, left=self._left(done))
+                self._update(done, description=self._where(event.epoch), told=self._now(done))
             case BestSoFar():
-                self._best = f"best in epoch {event.epoch}"
+                self._best = f", best {_plain(event.value)}"
             case EpochEnd():
-                told = "  ".join(
-                    f"{_words(name)} {event.logs[name]:.4f}"
-                    for name in ("loss", "val_loss", "val_accuracy", "val_mean_absolute_error")
-                    if name in event.logs
+                self._told = summary(event.logs)
+                self._update(float(event.epoch), told=self._now(event.epoch))
+                self._line = f"{self._where(event.epoch)}: {_line(event.logs)}"
+                every = math.ceil(self._epochs / MOST_LINES)
+                if event.epoch == 1 or event.epoch % every == 0:
+                    self._flush()
+            case Stopped():
+                self._flush()
+                self._update(
+                    float(self._epochs), description="judging, writing the report", told=""
                 )
-                self._update(float(event.epoch), told=f"{told}  {self._best}")
-                if self.shown and not self.console.is_terminal:
-                    self.console.print(
-                        f"epoch {event.epoch}/{self._epochs}  {told}", highlight=False
-                    )
 
-    def _update(self, done: float, **fields: object) -> None:
+    def _flush(self) -> None:
+        if self._lines and self._line:
+            say(self.console, self._line, indent=4)
+        self._line = ""
+
+    def _where(self, epoch: int) -> str:
+        return f"epoch {epoch:>{len(str(self._epochs))}}/{self._epochs}"
+
+    def _update(self, done: float, **fields: Any) -> None:
         if self._task is not None:
             self._bar.update(self._task, completed=done, **fields)
 
-    def _left(self, done: float) -> str:
-        seconds = (time.perf_counter() - self._begun) / max(done, 1e-9) * (self._epochs - done)
-        if done < 0.02:
-            return ""
-        return (
-            f"at most {seconds:.0f} s left"
-            if seconds < 120
-            else f"at most {seconds / 60:.0f} min left"
-        )
+    def _now(self, done: float) -> str:
+        """The last epoch's numbers and the time left, at most: training may stop early."""
+        told = self._told if "accuracy" in self._told else self._told + self._best
+        seconds = time.perf_counter() - self._begun
+        if seconds < 0.5 or done <= 0:
+            return told
+        left = duration(math.ceil(seconds / done * (self._epochs - done))).replace(".0 s", " s")
+        return f"{told}, up to {left} left" if told else f"up to {left} left"
 
 
-def _words(name: str) -> str:
-    return name.replace("val_", "validation ").replace("_", " ")
+def summary(logs: Mapping[str, float]) -> str:
+    """The one or two numbers that say most, on validation rows where there are any."""
+    prefix, where = ("val_", "validation ") if "val_loss" in logs else ("", "")
+    loss = f"loss {_plain(logs[prefix + 'loss'])}"
+    if f"{prefix}accuracy" not in logs:
+        return f"{where}{loss}"
+    return f"{where}accuracy {logs[prefix + 'accuracy']:.4f}, {loss}"
+
+
+def _line(logs: Mapping[str, float]) -> str:
+    return f"loss {_plain(logs['loss'])}; {summary(logs)}" if "val_loss" in logs else summary(logs)
+
+
+def _plain(value: float) -> str:
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 else f"{value:.3g}"

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 from chainrule import activations, engines, layers, losses, optimizers, regularizers, schedules
 from chainrule.data import Target
-from chainrule.errors import UsageError, unknown_name
+from chainrule.errors import UnknownNameError, UsageError, unknown_name
 from chainrule.experiment.settings import Settings
 from chainrule.losses import Loss
 from chainrule.model import Model, Sequential
@@ -87,9 +87,14 @@ def build(settings: Settings, width: int, target: Target) -> Model:
 
 def _optimizer(settings: Settings) -> Optimizer:
     name = settings.optimizer
-    if name not in NAMED and name not in (known := optimizers.names()):
-        raise unknown_name("optimizer", name, [*known, *NAMED])
-    chosen = NAMED.get(name) or optimizers.get(name)
+    try:
+        chosen = NAMED.get(name) or optimizers.get(name)
+    except UnknownNameError:
+        raise unknown_name("optimizer", name, [*optimizers.FAMILY.names(), *NAMED]) from None
+    if schedules.FAMILY.find(settings.schedule) is schedules.PiecewiseConstant:
+        raise UsageError(
+            f"--schedule {settings.schedule} needs boundaries and values, which only the library takes."
+        )
     schedule = schedules.named(settings.schedule, settings.learning_rate)
     if not chosen.full_batch:
         return replace(chosen, learning_rate=schedule)

@@ -1,26 +1,50 @@
-"""A finished run on other data: how good it is there, or what it predicts."""
+"""A finished run on data: how good it is there, or what it predicts."""
 
 from __future__ import annotations
 
-import json
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule import data
+from chainrule.data import Source, Target
 from chainrule.errors import DataError, ModelFileError
-from chainrule.experiment.judging import class_names, judge, task_of
-from chainrule.experiment.running import prediction_frame
+from chainrule.experiment.folder import MODEL, PREDICTIONS, RESULT, read_result
+from chainrule.experiment.judging import class_names, judge, predict, task_of
+from chainrule.experiment.predictions import prediction_frame, true_columns
+from chainrule.experiment.reading import has_value
 from chainrule.model import Model, load
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Some rows of a source: features, true values where they are known, numbers, and which these are."""
+
+    features: Any
+    values: Array | None
+    numbers: Array
+    told: str
+
+    def only(self, index: Array, told: str) -> _Chosen:
+        """Some of these rows."""
+        values = None if self.values is None else self.values[index]
+        return _Chosen(self.features[index], values, self.numbers[index], told)
 
 
 def model_of(path: str) -> Model:
     """The model of a run folder, or of a model file; it must know its data's preparation."""
     place = Path(path)
-    file = place / "model.chainrule" if place.is_dir() else place
+    file = place / MODEL if place.is_dir() else place
     if not file.exists():
-        what = "has no model.chainrule" if place.is_dir() else "does not exist"
+        what = f"has no {MODEL}" if place.is_dir() else "does not exist"
         raise ModelFileError(f"{path} {what}: give the folder of a run, or a .chainrule file.")
     model = load(file)
     if model.preprocessing is None or model.target is None:
@@ -30,69 +54,135 @@ def model_of(path: str) -> Model:
     return model
 
 
-def result_of(path: str) -> dict[str, Any]:
-    """The result.json of a run folder."""
-    file = Path(path) / "result.json"
-    if not file.is_file():
-        raise ModelFileError(f"{path} is not the folder of a run: it has no result.json.")
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelFileError(f"{file} is damaged: {error}.") from error
-    return dict(found)
-
-
 def evaluate_run(path: str, source: str, data_dir: str | None = None) -> dict[str, Any]:
-    """The metrics of a run's model on all rows of a source (its test rows where it has official ones)."""
+    """The metrics of a run's model on the rows of a source.
+
+    These are its test rows where it has official ones; of the source that the run was trained on,
+    the rows that the run held out as its test; else all rows that have a target.
+    """
     model = model_of(path)
-    features, values, told = _rows(
-        model, data.load_source(source, data_dir=data_dir), need_target=True
-    )
-    judged = judge(model, features, values)
-    assert model.target is not None
+    target = _target(model)
+    rows = _own_test_rows(path, source, target, _rows(model, source, data_dir, true=True))
+    assert rows.values is not None
+    judged = judge(model, rows.features, rows.values)
     return {
         "model": path,
         "source": source,
-        "task": task_of(model.target),
-        "classes": class_names(model.target),
+        "task": task_of(target),
+        "target": target.name,
+        "classes": class_names(target),
         "rows": len(judged.targets),
-        "which_rows": told,
+        "which_rows": rows.told,
         "metrics": judged.scores,
     }
 
 
-def predict_run(path: str, source: str, data_dir: str | None = None) -> Any:
-    """A polars table of the predictions of a run's model for the rows of a source."""
+def predict_run(
+    path: str, source: str, data_dir: str | None = None
+) -> tuple[pl.DataFrame, str]:
+    """The predictions of a run's model for the rows of a source, and which rows these are."""
     model = model_of(path)
-    features, _, _ = _rows(model, data.load_source(source, data_dir=data_dir), need_target=False)
-    outputs = np.asarray(model.predict(features))
+    rows = _rows(model, source, data_dir, true=False)
+    predicted, probabilities = predict(model, rows.features)
+    return prediction_frame(_target(model), rows.numbers, predicted, probabilities), rows.told
+
+
+def _target(model: Model) -> Target:
     assert model.target is not None
-    task = task_of(model.target)
-    if task == "classification":
-        return prediction_frame(model, outputs, np.argmax(outputs, axis=1), np.arange(len(outputs)))
-    predicted = (outputs >= 0.5).astype(np.int64) if task == "multilabel" else outputs
-    if predicted.ndim == 2 and predicted.shape[1] == 1:
-        predicted = predicted[:, 0]
-    return prediction_frame(model, None, predicted, np.arange(len(outputs)))
+    return model.target
 
 
-def _rows(model: Model, source: data.Source, *, need_target: bool) -> tuple[Any, Any, str]:
+def _rows(model: Model, name: str, data_dir: str | None, *, true: bool) -> _Chosen:
+    """The rows of a source, with their true values if these are asked for."""
+    source = data.load_source(name, data_dir=data_dir)
+    _check_kind(model, source)
     if source.test is not None:
-        features, values = source.test
-        return features, values, f"the official test set, {len(features):,} rows"
-    target = model.target
-    assert target is not None
-    told = f"all {len(source.features):,} rows"
+        count = len(source.test[0])
+        return _Chosen(*source.test, np.arange(count), f"the official test set, {count:,} rows")
+    count = len(source.features)
+    everything = _Chosen(source.features, source.target, np.arange(count), f"all {count:,} rows")
+    if not true:
+        return everything
     if not source.is_table:
-        if need_target and source.target is None:
+        if source.target is None:
             raise DataError(f"{source.name} has no targets to compare with.")
-        return source.features, source.target, told
+        return everything
     frame: Any = source.features
-    if not need_target:
-        return frame, None, told
-    name = target.name or data.find_target(frame)
-    if name not in frame.columns:
+    target = _target(model).name or data.find_target(frame)
+    if target not in frame.columns:
         raise DataError(
-            f"{source.name} has no column {name!r}, which the model predicts: there is nothing to compare with."
+            f"{source.name} has no column {target!r}, which the model predicts: "
+            "there is nothing to compare with."
         )
-    return frame, data.as_values(frame[name]), told
+    column = frame[target]
+    known = _Chosen(frame, data.as_values(column), everything.numbers, everything.told)
+    present = np.flatnonzero(has_value(column))
+    if present.size == count:
+        return known
+    if not present.size:
+        raise DataError(f"Column {target!r} of {source.name} has no value: nothing can be compared.")
+    told = f"the {present.size:,} of {count:,} rows that have a value of {target!r}"
+    return known.only(present, told)
+
+
+def _check_kind(model: Model, source: Source) -> None:
+    """Raise where the model needs a table and the source is none, or the other way round."""
+    assert model.preprocessing is not None
+    columns = model.preprocessing.columns
+    if source.is_table and model.preprocessing.array is not None:
+        raise DataError(
+            f"{source.name} is a table with named columns, but the model was trained on an array of "
+            f"{math.prod(model.preprocessing.array.shape)} numbers a row: give such a source."
+        )
+    if not source.is_table and model.preprocessing.array is None:
+        raise DataError(
+            f"{source.name} is an array without column names, but the model was trained on a table "
+            f"with the columns {', '.join(columns)}: give such a table."
+        )
+
+
+def _own_test_rows(path: str, source: str, target: Target, rows: _Chosen) -> _Chosen:
+    """Of the source that the run was trained on, the rows it was not: anything else would flatter."""
+    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+    if not (folder / RESULT).is_file():
+        return rows
+    result = read_result(str(folder))
+    if not _same_source(str(result["settings"].get("source")), source):
+        return rows
+    if rows.told.startswith("the official"):
+        return rows
+    held_out = _recorded_test_rows(folder, result, target, rows)
+    if held_out is None:
+        return replace(rows, told=f"{rows.told}, those it was trained on among them")
+    return rows.only(held_out, f"the {len(held_out):,} rows that the run held out as its test")
+
+
+def _same_source(trained_on: str, given: str) -> bool:
+    if trained_on == given:
+        return True
+    first, second = Path(trained_on), Path(given)
+    return first.exists() and second.exists() and first.samefile(second)
+
+
+def _recorded_test_rows(
+    folder: Path, result: dict[str, Any], target: Target, rows: _Chosen
+) -> Array | None:
+    """Where the test rows of predictions.parquet are among these rows, if their targets agree."""
+    import polars as pl
+
+    file = folder / PREDICTIONS
+    if not file.is_file() or result["settings"].get("test_file"):
+        return None
+    try:
+        recorded = pl.read_parquet(file)
+        numbers = recorded["row"].to_numpy()
+    except (OSError, pl.exceptions.PolarsError):
+        return None
+    places = np.searchsorted(rows.numbers, numbers)
+    if places.max(initial=0) >= len(rows.numbers) or np.any(rows.numbers[places] != numbers):
+        return None
+    assert rows.values is not None
+    for name, values in true_columns(target, rows.values[places]).items():
+        if name not in recorded.columns or recorded[name].to_list() != list(values):
+            return None
+    return places

@@ -36,29 +36,43 @@ def class_names(target: Target) -> list[str] | None:
     return None if target.classes is None else [str(c) for c in target.classes]
 
 
+def predict(model: Model, features: Any) -> tuple[Array, Array | None]:
+    """Class numbers, zeros and ones, or quantities in their own units; and probabilities of classes."""
+    assert model.target is not None
+    outputs = np.asarray(model.predict(features))
+    match task_of(model.target):
+        case "classification":
+            return np.argmax(outputs, axis=1), outputs
+        case "multilabel":
+            return (outputs >= 0.5).astype(np.int64), outputs
+        case _:
+            single = outputs.ndim == 2 and outputs.shape[1] == 1
+            return outputs[:, 0] if single else outputs, None
+
+
 def judge(model: Model, features: Any, values: Array) -> Judged:
     """Predict the rows and measure the predictions against the true values."""
     target = model.target
     assert target is not None
-    outputs = np.asarray(model.predict(features))
     task = task_of(target)
-    if task == "regression":
-        truth = np.asarray(values, dtype=np.float64)
-        if outputs.ndim == 2 and outputs.shape[1] == 1 and truth.ndim == 1:
-            outputs = outputs[:, 0]
-        return Judged(task, truth, outputs, None, metrics.regression_metrics(truth, outputs))
-    encoded = np.asarray(target.encode(values))
-    if task == "multilabel":
-        scores = metrics.multilabel_metrics(encoded, outputs)
-        return Judged(task, encoded, (outputs >= 0.5).astype(np.int64), outputs, scores)
-    scores = metrics.classification_metrics(encoded, outputs, classes=class_names(target) or [])
-    return Judged(task, encoded, np.argmax(outputs, axis=1), outputs, scores)
+    # Unknown classes and missing values are told before any work is done.
+    truth = target.encode(values)
+    predicted, probabilities = predict(model, features)
+    if probabilities is None:
+        truth = np.asarray(values, dtype=np.float64).reshape(predicted.shape)
+        scores = metrics.regression_metrics(truth, predicted)
+    elif task == "multilabel":
+        scores = metrics.multilabel_metrics(truth, probabilities)
+    else:
+        names = class_names(target) or []
+        scores = metrics.classification_metrics(truth, probabilities, classes=names)
+    return Judged(task, truth, predicted, probabilities, scores)
 
 
 def baseline(target: Target, train_values: Array, judged: Judged) -> dict[str, Any]:
     """What one scores on the same rows without looking at any feature."""
     train = (
-        np.asarray(train_values, np.float64)
+        np.asarray(train_values, np.float64).reshape(-1, *judged.targets.shape[1:])
         if judged.task == "regression"
         else target.encode(train_values)
     )

@@ -9,7 +9,8 @@ import numpy as np
 
 from chainrule import data
 from chainrule.data import Preprocessing, Source, Split, Target
-from chainrule.errors import DataError, UsageError
+from chainrule.errors import DataError
+from chainrule.experiment.reading import Rows, read
 from chainrule.experiment.settings import Settings
 
 Array = np.ndarray[Any, Any]
@@ -23,7 +24,7 @@ class Prepared:
     target_name: str | None
     features: Any
     values: Array
-    rows: Array  # each row's number in the source
+    rows: Array  # each row's number in its file
     split: Split
     preprocessing: Preprocessing
     target: Target
@@ -36,184 +37,83 @@ class Prepared:
 
 
 def prepare(settings: Settings) -> Prepared:
-    """Read, split and prepare; everything is learnt from the training rows alone."""
-    source = data.load_source(settings.source, data_dir=settings.data_dir)
-    if source.is_table:
-        return _prepare_table(settings, source)
-    return _prepare_array(settings, source)
+    """Read, split and prepare; everything is learnt from the training rows alone.
 
-
-def _prepare_table(settings: Settings, source: Source) -> Prepared:
-    frame: Any = source.features
-    name = data.find_target(frame, settings.target or source.target_name)
-    notes: list[str] = []
-    official = None
-    if settings.test_file:
-        more = data.load_source(settings.test_file, data_dir=settings.data_dir)
-        frame, official = _with_test_file(frame, more, settings.test_file)
-    numbers = np.arange(len(frame))
-    missing = frame[name].is_null().to_numpy()
-    if frame[name].dtype.is_float():
-        missing = missing | frame[name].is_nan().fill_null(False).to_numpy()
-    if missing.any():
-        notes.append(f"{int(missing.sum()):,} rows without a value of {name!r} were left out.")
-        numbers = numbers[~missing]
-        frame = frame[numbers]
-        official = None if official is None else int(np.count_nonzero(~missing[:official]))
-    aside = {
-        option: column
-        for option, column in (
-            ("--split-column", settings.split_column),
-            ("--group-column", settings.group_column),
-            ("--time-column", settings.time_column),
-        )
-        if column is not None
-    }
-    for option, column in aside.items():
-        if column not in frame.columns:
-            raise DataError(
-                f"{option} {column!r} is no column of {source.name}: the columns are {_listed(frame.columns)}."
-            )
-        if column == name:
-            raise UsageError(f"{option} {column!r} is the target itself: name another column.")
-        notes.append(f"Column {column!r} says how rows are split and is not learnt from.")
-    for column in settings.drop:
-        if column not in frame.columns:
-            raise DataError(
-                f"--drop {column!r} is no column of {source.name}: the columns are {_listed(frame.columns)}."
-            )
-    values = data.as_values(frame[name])
-    task = data.infer_task(values) if settings.task == "auto" else settings.task
-    labels = values if task == "classification" else None
-    split = _split(
-        settings,
-        len(frame),
-        labels,
-        official=official,
-        held_out=f"all rows of {settings.test_file}" if settings.test_file else "",
-        split_column=_column(frame, settings.split_column),
-        groups=_column(frame, settings.group_column),
-        times=_column(frame, settings.time_column),
+    All rows are looked at once before training, so that a value nobody can read, or a class that
+    only the test rows have, is told now and not an hour later.
+    """
+    rows = read(settings)
+    task = data.infer_task(rows.values) if settings.task == "auto" else settings.task
+    split = _split(settings, rows, task)
+    preprocessing = _fit(rows, split)
+    _check_readable(rows, split, preprocessing)
+    target = Target.fit(
+        rows.values[split.train],
+        task=task,  # type: ignore[arg-type]
+        log=settings.log_target,
+        name=rows.target_name,
     )
-    features = frame.drop([name, *dict.fromkeys([*aside.values(), *settings.drop])])
-    if not features.columns:
-        raise DataError(
-            f"{source.name} has no column left to learn from besides the target {name!r}."
-        )
-    preprocessing = Preprocessing.fit(features[split.train])
-    target = Target.fit(values[split.train], task=task, log=settings.log_target, name=name)  # type: ignore[arg-type]
+    target.encode(rows.values)
     return Prepared(
-        source, name, features, values, numbers, split, preprocessing, target, tuple(notes)
+        rows.source,
+        rows.target_name,
+        rows.features,
+        rows.values,
+        rows.numbers,
+        split,
+        preprocessing,
+        target,
+        (*rows.notes, *_hints(settings, preprocessing)),
     )
 
 
-def _prepare_array(settings: Settings, source: Source) -> Prepared:
-    tabular = {
-        "--target": settings.target,
-        "--split-column": settings.split_column,
-        "--group-column": settings.group_column,
-        "--time-column": settings.time_column,
-        "--drop": settings.drop or None,
-    }
-    for option, given in tabular.items():
-        if given is not None:
-            raise UsageError(
-                f"{option} names a column, but {source.name} is an array without column names."
-            )
-    features, values = np.asarray(source.features), np.asarray(source.target)
-    official, held_out, test = None, "", source.test
-    if settings.test_file:
-        more = data.load_source(settings.test_file, data_dir=settings.data_dir)
-        if more.is_table or more.target is None:
-            raise DataError(
-                f"--test-file {settings.test_file} must be an array source like {source.name}."
-            )
-        test, held_out = (
-            (np.asarray(more.features), more.target),
-            f"all rows of {settings.test_file}",
-        )
-    if test is not None:
-        official = len(features)
-        held_out = held_out or f"the official test set, {len(test[0]):,} rows"
-        if test[0].shape[1:] != features.shape[1:]:
-            raise DataError(
-                f"Training rows have shape {features.shape[1:]}, test rows {test[0].shape[1:]}."
-            )
-        features, values = np.concatenate([features, test[0]]), np.concatenate([values, test[1]])
-    task = data.infer_task(values) if settings.task == "auto" else settings.task
-    labels = values if task == "classification" and values.ndim == 1 else None
-    split = _split(settings, len(features), labels, official=official, held_out=held_out)
-    preprocessing = Preprocessing.fit(features[split.train], image=source.image_shape is not None)
-    target = Target.fit(values[split.train], task=task, log=settings.log_target)  # type: ignore[arg-type]
-    return Prepared(
-        source, None, features, values, np.arange(len(features)), split, preprocessing, target, ()
-    )
+def _fit(rows: Rows, split: Split) -> Preprocessing:
+    def fit(features: Any) -> Preprocessing:
+        return Preprocessing.fit(features, image=rows.source.image_shape is not None)
+
+    try:
+        return fit(rows.features[split.train])
+    except DataError:
+        rows.located(fit)
+        raise
 
 
-def _split(
-    settings: Settings,
-    rows: int,
-    labels: Any,
-    *,
-    official: int | None,
-    held_out: str,
-    **columns: Any,
-) -> Split:
-    """The split; where `official` rows come before a test set of its own, only validation rows are drawn."""
-    if settings.test_fold is not None and settings.split_column is None:
-        raise UsageError(
-            "--test-fold needs --split-column, the column that holds the fold numbers."
-        )
-    if official is None:
-        return data.split_rows(
-            rows,
-            labels=labels,
-            test=settings.test,
-            validation=settings.validation,
-            seed=settings.seed,
-            fold=settings.test_fold,
-            **columns,
-        )
-    head = {k: None if v is None else v[:official] for k, v in columns.items()}
-    inner = data.split_rows(
-        official,
-        labels=None if labels is None else labels[:official],
-        test=0.0,
+def _check_readable(rows: Rows, split: Split, preprocessing: Preprocessing) -> None:
+    try:
+        preprocessing.transform(rows.features[np.concatenate([split.validation, split.test])])
+    except DataError:
+        rows.located(preprocessing.transform)
+        raise
+
+
+def _split(settings: Settings, rows: Rows, task: str) -> Split:
+    """The split; where the rows come with a test set of their own, only validation rows are drawn."""
+    count = len(rows.values) if rows.official is None else rows.official
+    labels = rows.values[:count] if task == "classification" and rows.values.ndim == 1 else None
+    columns = {name: column[:count] for name, column in rows.splitting.items()}
+    split = data.split_rows(
+        count,
+        labels=labels,
+        test=settings.test if rows.official is None else 0.0,
         validation=settings.validation,
         seed=settings.seed,
-        **head,
+        fold=settings.test_fold,
+        split_column=columns.get("split_column"),
+        groups=columns.get("group_column"),
+        times=columns.get("time_column"),
     )
-    return Split(
-        inner.train,
-        inner.validation,
-        np.arange(official, rows),
-        held_out,
-        inner.validation_held_out,
-    )
+    if rows.official is None:
+        return split
+    test = np.arange(count, len(rows.values))
+    return Split(split.train, split.validation, test, rows.held_out, split.validation_held_out)
 
 
-def _with_test_file(frame: Any, more: Source, path: str) -> tuple[Any, int]:
-    """The rows of both tables, and how many come from the first."""
-    import polars as pl
-
-    if not more.is_table:
-        raise DataError(f"--test-file {path} must be a table like the training data.")
-    table: Any = more.features
-    missing = [c for c in frame.columns if c not in table.columns]
-    if missing:
-        raise DataError(f"--test-file {path} lacks the column(s) {_listed(missing)}.")
-    try:
-        both = pl.concat([frame, table.select(frame.columns)], how="vertical_relaxed")
-    except (pl.exceptions.PolarsError, TypeError) as error:
-        raise DataError(
-            f"The columns of {path} are of other kinds than the training table's: {error}."
-        ) from error
-    return both, len(frame)
-
-
-def _column(frame: Any, name: str | None) -> Array | None:
-    return None if name is None else data.as_values(frame[name])
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(names)
+def _hints(settings: Settings, preprocessing: Preprocessing) -> list[str]:
+    if settings.split_column is not None:
+        return []
+    return [
+        f"Column {column.name!r} is named like a split column but is learnt from: "
+        "--split-column or --drop would set it apart."
+        for column in preprocessing.report()
+        if "named like a split column" in column.note and column.used
+    ]

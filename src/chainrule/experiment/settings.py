@@ -65,7 +65,7 @@ class Settings:
         return cls(**read)
 
     def __post_init__(self) -> None:
-        fraction = "a number from 0 up to, but not including, 1"
+        fraction = "a number of at least 0 and below 1"
         whole = "a whole number of at least 1"
         ranges = {
             "task": (self.task in TASKS, ", ".join(TASKS[:-1]) + f" or {TASKS[-1]}"),

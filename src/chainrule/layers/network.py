@@ -129,7 +129,8 @@ class Network:
                 other = getattr(layer, key)
                 if isinstance(other, Layer):  # weights tied to another layer's, not a copy of it
                     config["settings"][key] = {"layer": place[other]}
-            layers.append({**config, "number": layer.number})
+            built = [list(shape[1:]) for shape in layer.built or ()]
+            layers.append({**config, "number": layer.number, "built": built})
         return {
             "inputs": [
                 {"shape": list(s.shape[1:]), "name": s.name, "kind": s.kind} for s in self.inputs
@@ -153,17 +154,24 @@ def network_from_config(config: Mapping[str, Any]) -> Network:
     inputs = [
         input_symbol(tuple(i["shape"]), name=i["name"], kind=i["kind"]) for i in config["inputs"]
     ]
-    layers: list[Layer] = []
-    for described in config["layers"]:
-        settings = {
-            key: layers[value["layer"]]
-            if isinstance(value, Mapping) and set(value) == {"layer"}
-            else value
-            for key, value in described["settings"].items()
-        }
-        layer = LAYERS.from_config({**described, "settings": settings})
-        layer.number = described["number"]
-        layers.append(layer)
+    made: dict[int, Layer] = {}
+
+    def layer_at(place: int) -> Layer:
+        """Make a layer, after those it is tied to."""
+        if place not in made:
+            described = config["layers"][place]
+            settings = {
+                key: layer_at(value["layer"])
+                if isinstance(value, Mapping) and set(value) == {"layer"}
+                else value
+                for key, value in described["settings"].items()
+            }
+            layer = made[place] = LAYERS.from_config({**described, "settings": settings})
+            layer.number = described["number"]
+            layer.ensure_built(*((BATCH, *sizes) for sizes in described["built"]))
+        return made[place]
+
+    layers = [layer_at(place) for place in range(len(config["layers"]))]
     symbols = list(inputs)
     for node in config["nodes"]:
         symbols.append(layers[node["layer"]]([symbols[i] for i in node["inputs"]]))

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
-from typing import Any, cast
+from types import SimpleNamespace
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
-from chainrule import data, engines, losses, measures, optimizers, schedules, storage
-from chainrule.engines.program import Array, Engine, Precision, State
-from chainrule.errors import DataError, ShapeError, UsageError
-from chainrule.families import encode
+from chainrule import data, engines, schedules, storage
+from chainrule.engines.program import Array, Engine, Precision, Program, State
+from chainrule.errors import ChainruleError, DataError, ShapeError, UsageError, unknown_name
+from chainrule.families import check, encode
 from chainrule.graph import Input, Shape, shape_text
-from chainrule.layers.base import Layer, Symbol
+from chainrule.layers.base import Layer, Symbol, Weight
 from chainrule.layers.network import Network, input_symbol
-from chainrule.losses import Loss
-from chainrule.measures import Measure
+from chainrule.losses import BinaryCrossentropy
+from chainrule.model import given, recipe
 from chainrule.model.history import History, printer
 from chainrule.model.summary import describe, table
-from chainrule.training.arrays import (
-    CLASSIFYING,
-    class_numbers,
-    input_arrays,
-    per_place,
-    target_array,
-    weight_array,
-)
+from chainrule.training.arrays import input_arrays, row_count, sample_weights
 from chainrule.training.events import Event, Listener
 from chainrule.training.loop import Clock, Job, Rows, judged, train
 from chainrule.training.step import Recipe, SlotTable, Step, prediction
-from chainrule.training.stopping import EarlyStopping
+from chainrule.training.stopping import EarlyStopping, sorted_out
 
 PRECISIONS = ("float32", "float64")
 
@@ -45,20 +41,49 @@ class Model:
     model = cr.Model(a, cr.layers.Dense(10, activation="softmax")(cr.layers.Concatenate()([a, h])), seed=0)
     ```
 
-    `inputs` and `outputs` are one of them, a list, or a dict. `seed` names every random draw: initial
+    `inputs` and `outputs` are one of them, a list, or a dict, whose keys then name them. Layers of another
+    model bring their weights along: both models train the same ones. `seed` names every random draw: initial
     weights, order of rows, dropout masks.
+
+    A model can be pickled and deep-copied (a copy trains on its own), as far as its own activations, losses …
+    can be.
     """
+
+    kind: ClassVar[str] = "Model"  # what a file says it is
 
     def __init__(
         self, inputs: Any, outputs: Any, *, seed: int = 0, name: str | None = None
     ) -> None:
         self._prepare(seed, name)
-        self._set_network(Network(_symbols(inputs, "input"), _symbols(outputs, "output")))
+        names = [str(n) for n in outputs] if isinstance(outputs, Mapping) else None
+        self._set_network(Network(_symbols(inputs, "input"), _symbols(outputs, "output"), names))
+
+    @classmethod
+    def of_network(
+        cls,
+        network: Network,
+        *,
+        seed: int,
+        name: str | None,
+        precision: Precision,
+        weights: Sequence[Any],
+    ) -> Self:
+        """A model of a network that is there already, with these weights."""
+        model = cls.__new__(cls)
+        model._prepare(seed, name)
+        model.state.precision = precision
+        model._set_network(network, weights)
+        return model
+
+    def __getstate__(self) -> dict[str, Any]:
+        # graphs are made again when needed; some are too deep to be pickled
+        return {**self.__dict__, "_steps": {}, "_prediction": None}
 
     def _prepare(self, seed: int, name: str | None) -> None:
-        self.seed, self.name = seed, name
+        check(SimpleNamespace(seed=seed), type(self).__name__, seed="whole [0, inf)")
+        self.seed, self.name = int(seed), name
         self.network: Network | None = None
-        self.state = State()
+        self.state = State("float64")  # until compile says otherwise: no digit of the user's is lost
         self.recipe: Recipe | None = None
         self.engine: Engine = engines.get("auto")
         self.engine_name = "auto"
@@ -69,6 +94,7 @@ class Model:
         self._settings: dict[str, Any] = {}
         self._slots: SlotTable = {}
         self._steps: dict[Any, Step] = {}
+        self._prediction: Program | None = None
 
     # --- the network ---
 
@@ -79,12 +105,11 @@ class Model:
 
     def get_layer(self, name: str) -> Layer:
         """The layer called `name`."""
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        raise UsageError(
-            f"No layer is called {name!r}: the layers are {', '.join(str(k.name) for k in self.layers)}."
-        )
+        self._built()
+        named = {str(layer.name): layer for layer in self.layers}
+        if name not in named:
+            raise unknown_name("layer", name, named)
+        return named[name]
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Create the weights for inputs of this shape (one example's; a leading None is the batch axis)."""
@@ -94,22 +119,27 @@ class Model:
                 f"The model takes inputs of shape {', '.join(map(shape_text, expected))}."
             )
 
-    def _set_network(self, network: Network) -> None:
-        self.network = network
+    def _set_network(self, network: Network, weights: Sequence[Any] | None = None) -> None:
+        """Take the network, and give the weights that have none yet their first values."""
         homes = {id(k.home): k.home for k in network.layers if k.weights and k.home is not None}
         if len(homes) > 1:
             raise UsageError(
                 "The layers belong to two models already built: put them together before the first use."
             )
         self.state = next(iter(homes.values()), self.state)
+        # what other models hold has been drawn with smaller numbers: no two weights share theirs
+        taken = len(self.state.arrays)
+        first = {}
         for index, weight in enumerate(network.weights):
-            if weight.parameter not in self.state.arrays:
-                shape = cast("tuple[int, ...]", weight.parameter.shape)
-                self.state[weight.parameter] = weight.initializer(
-                    shape, seed=self.seed, index=index
-                )
+            if weights is not None:
+                first[weight.parameter] = weights[index]
+            elif weight.parameter not in self.state.arrays:
+                first[weight.parameter] = _first_values(weight, self.seed, taken + index)
+        for parameter, array in first.items():
+            self.state[parameter] = array
         for layer in network.layers:
             layer.home = self.state
+        self.network = network
 
     def _built(self) -> Network:
         if self.network is None:
@@ -148,7 +178,7 @@ class Model:
         """Print a table of the layers."""
         print_fn(table(self._built(), self.name))
 
-    # --- the recipe ---
+    # --- how it is trained ---
 
     def compile(
         self,
@@ -156,70 +186,53 @@ class Model:
         loss: Any = None,
         metrics: Any = (),
         *,
-        loss_weights: Sequence[float] | None = None,
+        loss_weights: Any = None,
         engine: str = "auto",
         precision: str = "float32",
     ) -> None:
-        """Say how to train: optimizer, loss (one for each output), metrics, engine and precision.
+        """Say how to train: optimizer, loss, metrics, engine ("auto", "reference") and precision.
 
-        Names (`"adam"`, `"mse"`, `"accuracy"`) or objects. Metrics are means over examples, computed while
-        training; for all others see `chainrule.metrics`.
+        Names (`"adam"`, `"mse"`, `"accuracy"`) or objects. With several outputs, `loss`, `metrics` and
+        `loss_weights` are lists in the outputs' order or dicts by their names; a single loss is every output's.
+        Metrics are means over examples, computed while training; for all others see `chainrule.metrics`.
+
+        The optimizer begins anew, the weights stay; so do the counters that name random draws.
         """
-        if loss is None:
-            raise UsageError(
-                "compile needs a loss, e.g. loss='sparse_categorical_crossentropy' or loss='mse'."
-            )
         if precision not in PRECISIONS:
             raise UsageError(f"precision is one of {', '.join(PRECISIONS)}, not {precision!r}.")
+        self._settings = recipe.settings(optimizer, loss, metrics, loss_weights)
         self.engine, self.engine_name = engines.get(engine), engine
-        self._settings = {
-            "optimizer": optimizers.get(optimizer),
-            "loss": _each(loss, losses.get),
-            "metrics": _each(metrics, lambda m: _each(m, measures.get)),
-            "loss_weights": loss_weights,
-        }
+        for slots in self._slots.values():
+            for parameter in slots.values():
+                self.state.arrays.pop(parameter, None)
         self.state.precision = cast(Precision, precision)
         for parameter, array in self.state.arrays.items():
             self.state[parameter] = array
-        self.recipe, self._slots, self._steps, self.clock = None, {}, {}, Clock(*_spent(self.clock))
+        self.recipe, self._slots, self._steps = None, {}, {}
+        self.clock = Clock(self.clock.epochs, self.clock.steps)
 
     @property
     def precision(self) -> Precision:
-        """float32 or float64."""
+        """float32 or float64 (which it is before `compile`)."""
         return self.state.precision
 
     def _recipe(self) -> Recipe:
         if not self._settings:
             raise UsageError("Call model.compile(optimizer, loss) before training or evaluating.")
         if self.recipe is None:
-            names = self._built().output_names
-            found: tuple[Loss, ...] = tuple(per_place(self._settings["loss"], names, "output"))
-            weights = self._settings["loss_weights"]
-            self.recipe = Recipe(
-                self._settings["optimizer"],
-                found,
-                tuple(
-                    _named(m, k)
-                    for m, k in zip(_metrics(self._settings["metrics"], names), found, strict=True)
-                ),
-                tuple(map(float, weights)) if weights is not None else (1.0,) * len(names),
-            )
-            if len(self.recipe.loss_weights) != len(names):
-                raise UsageError(
-                    f"The model has {len(names)} outputs, {len(weights)} loss_weights given."
-                )
+            self.recipe = recipe.recipe(self._settings, self._built().output_names)
         return self.recipe
 
     def _step(self, *, weighted: bool = False, measured: bool = False) -> Step:
-        network, recipe = self._built(), self._recipe()
+        network, chosen = self._built(), self._recipe()
         frozen = tuple(layer.trainable for layer in network.layers)
         key = (weighted, measured, frozen)
         if key not in self._steps:
-            step = Step(network, recipe, self._slots, weighted=weighted, measured=measured)
+            step = Step(network, chosen, self._slots, weighted=weighted, measured=measured)
             for slots in step.slots.values():
                 for name, parameter in slots.items():
                     if parameter not in self.state.arrays:
-                        fill = recipe.optimizer.slots()[name]
+                        fill = chosen.optimizer.slots()[name]
                         self.state[parameter] = np.full(
                             cast("tuple[int, ...]", parameter.shape), fill
                         )
@@ -250,10 +263,8 @@ class Model:
         The arguments are those of `fit`. Whoever stops listening ends the training; the best weights so far
         are kept.
         """
-        if threads is not None and threads < 1:
-            raise UsageError(f"threads must be at least 1, not {threads}.")
-        stoppers = [c for c in callbacks if isinstance(c, EarlyStopping)]
-        listeners = [c for c in callbacks if not isinstance(c, EarlyStopping)]
+        check(SimpleNamespace(threads=threads), "fit", threads="whole [1, inf) or None")
+        stopping, listeners = sorted_out(early_stopping, callbacks)
         job = self._job(
             x,
             y,
@@ -267,36 +278,46 @@ class Model:
             job,
             epochs=epochs,
             batch_size=batch_size,
-            stopping=early_stopping or next(iter(stoppers), None),
+            stopping=stopping,
             tolerance=tolerance,
             gradient_tolerance=gradient_tolerance,
         )
-        self.history = history = History()
-        for event in train(job):
-            history.hear(event)
-            for listener in listeners:
-                if reason := listener(event):
-                    job.requests.append(reason)
-            yield event
+        history = History(stopped_because="training was broken off")  # unless it comes to its end
+        with closing(train(job)) as events:
+            for event in events:
+                self.history = history
+                history.hear(event)
+                for listener in listeners:
+                    reason = listener(event)
+                    if isinstance(reason, str) and reason:
+                        job.requests.append(reason)
+                yield event
 
     def fit(
         self, x: Any, y: Any, *, verbose: int = 1, callbacks: Sequence[Any] = (), **settings: Any
     ) -> History:
         """Train on `x` and `y`; returns the `History`, whose `history` holds the curves.
 
+        Training goes on where it was: weights, optimizer and random draws continue; a learning-rate schedule
+        begins again. Settings:
+
         - `batch_size` (32), `epochs` (1): rows a step, passes over all rows.
         - `validation_split`: the share of rows held out, shuffled and, for classes, stratified; or
           `validation_data=(x, y)`. With either, the best epoch's weights are what remains.
         - `early_stopping`: an `EarlyStopping`; also among `callbacks`, functions that hear every event and may
           return a sentence to stop.
-        - `sample_weight` (rows,), `class_weight` (dict or "balanced"): the loss is Σ wᵢ lᵢ / rows of the batch,
-          as in Keras.
+        - `sample_weight` (rows,), `class_weight` (dict from class to weight, or "balanced"): the loss is
+          Σ wᵢ lᵢ / rows of the batch, as in Keras. Class weights are for training rows only.
         - `tolerance`, `gradient_tolerance`: stop when the loss of an epoch changes by less, or the mean ‖∇L‖ of
           its steps is smaller.
 
         `x` may be a data frame: its columns are then prepared (encoded, filled, standardised) by what the
         training rows show, and `predict` takes frames too. Labels may be text.
         """
+        known = set(inspect.signature(self.training).parameters)
+        for setting in settings:
+            if setting not in known:
+                raise unknown_name("argument of fit", setting, {*known, "verbose"})
         listeners = [printer(), *callbacks] if verbose else list(callbacks)
         for _ in self.training(x, y, callbacks=listeners, **settings):
             pass
@@ -308,41 +329,71 @@ class Model:
         x: Any,
         y: Any,
         validation_split: float,
-        validation_data: tuple[Any, ...] | None,
+        validation_data: Any,
+        sample_weight: Any,
+        class_weight: Any,
+        measured: bool,
+    ) -> Job:
+        learnt = self.preprocessing, self.target
+        try:
+            return self._prepared(
+                x, y, validation_split, validation_data, sample_weight, class_weight, measured
+            )
+        except ChainruleError:
+            self.preprocessing, self.target = learnt  # nothing is learnt from refused data
+            raise
+
+    def _prepared(
+        self,
+        x: Any,
+        y: Any,
+        validation_split: float,
+        validation_data: Any,
         sample_weight: Any,
         class_weight: Any,
         measured: bool,
     ) -> Job:
         if validation_data is not None and validation_split:
             raise UsageError("Give validation_split or validation_data, not both.")
-        rows = _row_count(x)
-        labels = self._learn_labels(y)
+        places = given.places(x, self.network)
+        rows = row_count(places[0])
+        labels = None
+        if self.network is None or len(self.network.outputs) == 1:
+            labels, self.target = given.labels(y, rows, self._settings.get("loss"), self.target)
         train_rows, held_rows = np.arange(rows), np.arange(0)
         held_out = "no rows are held out"
         if validation_split:
             train_rows, held_rows = data.validation_split(
                 rows, labels=labels, fraction=validation_split, seed=self.seed
             )
-            how = "stratified by class" if labels is not None else "at random"
-            held_out = f"{validation_split:.0%} of the rows, shuffled, {how} (seed {self.seed})"
-        if data.is_frame(x) and self.preprocessing is None:
-            self.preprocessing = data.Preprocessing.fit(data.as_frame(x)[train_rows])
-        arrays = self._inputs(x, build=True)
-        targets = self._targets(y, len(arrays[0]))
-        classes = class_numbers(
-            targets[0], self._built().outputs[0].shape, self._recipe().losses[0]
-        )
-        weights = weight_array(sample_weight, class_weight, classes, len(arrays[0]))
+            # where every class has a single row, none can be spared, and chance decides
+            stratified = labels is not None and len(np.unique(labels)) < rows
+            held_out = data.random_sentence(validation_split, stratified=stratified, seed=self.seed)
+        if data.is_frame(places[0]) and self.preprocessing is None:
+            self.preprocessing = data.Preprocessing.fit(places[0][train_rows])
+        arrays = self._inputs(places, build=True)
+        network, chosen = self._built(), self._recipe()
+        targets = given.targets(y, network, chosen.losses, self.target, rows)
+        weights = sample_weights(sample_weight, rows)
+        if class_weight is not None:
+            weights = np.ones(rows) if weights is None else weights
+            weights[train_rows] *= given.weights_by_class(
+                class_weight,
+                [target[train_rows] for target in targets],
+                network,
+                chosen.losses[0],
+                self.target,
+            )
         step = self._step(weighted=weights is not None, measured=measured)
         gathered = self._rows(step, arrays, targets, weights)
         validation = Rows(gathered, held_rows) if len(held_rows) else None
         if validation_data is not None:
-            if len(validation_data) not in (2, 3):
+            if not isinstance(validation_data, (list, tuple)) or len(validation_data) not in (2, 3):
                 raise UsageError("validation_data is (x, y) or (x, y, sample_weight).")
             vx, vy, *vw = validation_data
             validation = self._judging_rows(step, vx, vy, vw[0] if vw else None)
             held_out = "given by the caller"
-        rate = self._recipe().optimizer.learning_rate
+        rate = chosen.optimizer.learning_rate
         return Job(
             step=step,
             engine=self.engine,
@@ -363,115 +414,77 @@ class Model:
         self, x: Any, y: Any, *, sample_weight: Any = None, batch_size: int = 1024
     ) -> dict[str, float]:
         """Loss and metrics over the rows, by name."""
+        _check_batch("evaluate", batch_size)
         step = self._step(weighted=sample_weight is not None)
         rows = self._judging_rows(step, x, y, sample_weight)
         return judged(self.engine.prepare(step.evaluate, self.state), step, rows, batch_size)
 
     def predict(self, x: Any, *, batch_size: int = 4096) -> Any:
-        """The outputs for the rows of `x`: an array (rows, units), or a list of them for several outputs.
+        """The outputs for the rows of `x`: an array (rows, units).
 
-        Classes come as probabilities. Where the model prepared its targets itself, numbers are in the
-        targets' own units.
+        Several outputs come as a list, or as a dict where the model was made with one. Classes come as
+        probabilities (of a loss with `from_logits`, as logits). Where the model prepared its targets itself,
+        numbers are in the targets' own units.
         """
-        outputs = self._outputs(x, batch_size)
+        network, outputs = self._built(), self._outputs(x, batch_size)
+        if network.named_outputs:
+            return dict(zip(network.output_names, outputs, strict=True))
         if self.target is not None and self.target.task == "regression":
             return self.target.decode(outputs[0])
         return outputs if len(outputs) > 1 else outputs[0]
 
     def predict_classes(self, x: Any, *, batch_size: int = 4096) -> Any:
-        """The most probable class of each row: the labels trained on, or class numbers."""
-        (scores,) = self._outputs(x, batch_size)
+        """The most probable class of each row: the labels trained on, or class numbers.
+
+        Of several labels at once, 0 or 1 for each.
+        """
+        outputs = self._outputs(x, batch_size)
+        if len(outputs) > 1:
+            raise UsageError("predict_classes is for models with one output: use predict.")
+        (scores,) = outputs
+        loss = self._recipe().losses[0] if self._settings else None
+        separate = isinstance(loss, BinaryCrossentropy) or scores.shape[-1] == 1
+        if separate:  # as certain probabilities, so that one half divides them
+            scores = (scores > recipe.middle(loss)).astype(self.precision)
         if self.target is not None and self.target.task == "classification":
             return self.target.decode(scores)
-        return (
-            (scores[:, 0] > 0.5).astype(np.int64)
-            if scores.shape[1] == 1
-            else np.argmax(scores, axis=1)
-        )
+        if separate:
+            return (scores[:, 0] if scores.shape[1:] == (1,) else scores).astype(np.int64)
+        return np.argmax(scores, axis=-1)
 
     def _outputs(self, x: Any, batch_size: int) -> list[Array]:
+        _check_batch("predict", batch_size)
         network = self._built()
-        arrays = self._inputs(x)
+        arrays = self._inputs(given.places(x, self.network))
         if len(arrays[0]) == 0:
             return [
                 np.empty((0, *cast("tuple[int, ...]", s.shape[1:])), self.precision)
                 for s in network.outputs
             ]
-        program = prediction(network)
-        runner = self.engine.prepare(program, self.state)
-        found = runner.blocks(dict(zip(program.rows, arrays, strict=True)), batch_size)
+        if self._prediction is None:
+            self._prediction = prediction(network)
+        runner = self.engine.prepare(self._prediction, self.state)
+        found = runner.blocks(dict(zip(self._prediction.rows, arrays, strict=True)), batch_size)
         return [found[f"output_{i}"] for i in range(len(network.outputs))]
 
     # --- arrays ---
 
-    def _inputs(self, x: Any, *, build: bool = False) -> list[Array]:
-        if self.preprocessing is not None:
-            x = self.preprocessing.transform(x)
-        elif data.is_frame(x) and not (self.network is not None and len(self.network.inputs) > 1):
-            raise DataError("The model was trained on arrays: give arrays, not a data frame.")
+    def _inputs(self, places: Sequence[Any], *, build: bool = False) -> list[Array]:
+        arrays = given.prepared(places, self.preprocessing)
         if self.network is None and build:
-            shape = np.shape(x)
-            if len(shape) < 1:
-                raise ShapeError("x needs rows: an array of shape (rows, features).")
-            self.build(shape[1:] or (1,))
-        return input_arrays(x, self._built(), self.precision)
-
-    def _targets(self, y: Any, rows: int) -> list[Array]:
-        network, recipe = self._built(), self._recipe()
-        found = []
-        for given, loss, symbol, name in zip(
-            per_place(y, network.output_names, "output"),
-            recipe.losses,
-            network.outputs,
-            network.output_names,
-            strict=True,
-        ):
-            what = f"The target of {name}" if len(network.outputs) > 1 else "y"
-            if self.target is not None:
-                given = self._encoded(given, loss, symbol.shape)
-            found.append(target_array(given, loss, symbol.shape, rows, what))
-        return found
-
-    def _encoded(self, y: Any, loss: Loss, output: Shape) -> Array:
-        """Targets as the model's own `target` encodes them, in the form the loss takes."""
-        assert self.target is not None
-        encoded = self.target.encode(y)
-        shape, kind = loss.target(output)
-        if (
-            self.target.task == "classification"
-            and kind == "float"
-            and encoded.ndim == 1
-            and shape[-1] != 1
-        ):
-            return cast(Array, np.eye(self.target.width)[encoded])
-        return cast(Array, encoded)
-
-    def _learn_labels(self, y: Any) -> Array | None:
-        """The class of each row where targets are classes (for stratifying); text labels are learnt here."""
-        settings = self._settings.get("loss")
-        if not isinstance(settings, Loss):
-            return None
-        classifies = isinstance(settings, CLASSIFYING)
-        if self.target is None:
-            values = data.as_values(y)
-            if values.dtype.kind in "OUb" and classifies:
-                self.target = data.Target.fit(values, task="classification")
-            elif classifies and values.ndim == 1 and np.all(np.isfinite(values)):
-                return cast(Array, np.unique(values, return_inverse=True)[1])
-            elif classifies and values.ndim == 2 and values.shape[1] > 1:
-                return cast(Array, np.argmax(values, axis=1))
-        if self.target is not None and self.target.task == "classification":
-            encoded = self.target.encode(y)
-            return cast(Array, encoded) if encoded.ndim == 1 else None
-        return None
+            self.build(given.example_shape(arrays[0]))
+        return input_arrays(arrays, self._built(), self.precision)
 
     def _judging_rows(self, step: Step, x: Any, y: Any, sample_weight: Any) -> Rows:
-        arrays = self._inputs(x)
-        targets = self._targets(y, len(arrays[0]))
-        weights = weight_array(sample_weight, None, None, len(arrays[0]))
+        arrays = self._inputs(given.places(x, self.network))
+        rows = len(arrays[0])
+        if rows == 0:
+            raise DataError("There are no rows to judge the model by: give at least one.")
+        targets = given.targets(y, self._built(), self._recipe().losses, self.target, rows)
+        weights = sample_weights(sample_weight, rows)
         if step.weighted and weights is None:
-            weights = np.ones(len(arrays[0]))
-        return Rows(self._rows(step, arrays, targets, weights), np.arange(len(arrays[0])))
+            weights = np.ones(rows)
+        return Rows(self._rows(step, arrays, targets, weights), np.arange(rows))
 
     def _rows(
         self, step: Step, arrays: Sequence[Array], targets: Sequence[Array], weights: Array | None
@@ -486,23 +499,17 @@ class Model:
     def save(self, path: str | os.PathLike[str], *, checkpoint: bool = False) -> None:
         """Write the model to one file: architecture, weights, preparation of the data, recipe.
 
-        `checkpoint=True` adds the optimizer's state and the counters, so that training can go on as if it
-        had not been interrupted.
+        `checkpoint=True` adds the optimizer's state, so that training can go on as if it had not been
+        interrupted. What is the user's own must be registered, so that it has a name.
         """
         network = self._built()
         arrays = {f"weight:{w.parameter.name}": self.state[w.parameter] for w in network.weights}
         if checkpoint:
             for slots in self._slots.values():
-                arrays.update(
-                    {
-                        f"slot:{p.name}": self.state[p]
-                        for p in slots.values()
-                        if p in self.state.arrays
-                    }
-                )
+                arrays.update({f"slot:{p.name}": self.state[p] for p in slots.values()})
         history = asdict(self.history) if self.history else None
         document = {
-            "kind": type(self).__name__,
+            "kind": self.kind,
             "name": self.name,
             "seed": self.seed,
             "precision": self.precision,
@@ -515,6 +522,12 @@ class Model:
             "clock": asdict(self.clock),
         }
         storage.save(path, arrays, document)
+
+    def set_slots(self, arrays: Mapping[str, Array]) -> None:
+        """Put back the optimizer's state that a checkpoint holds, by name ("dense/kernel/velocity")."""
+        for slots in self._step().slots.values():
+            for parameter in slots.values():
+                self.state[parameter] = arrays[str(parameter.name)]
 
 
 def with_batch(shape: Any) -> Shape:
@@ -536,53 +549,13 @@ def _symbols(given: Any, what: str) -> list[Symbol]:
     return found
 
 
-def _row_count(x: Any) -> int:
-    if data.is_frame(x):
-        return len(data.as_frame(x)) if not _of_arrays(x) else _row_count(list(x.values()))
-    if isinstance(x, (list, tuple)) and x and np.ndim(x[0]) > 1:
-        return len(x[0])
-    if np.ndim(x) == 0:
-        raise ShapeError("x needs rows: an array of shape (rows, features).")
-    return len(x)
+def _first_values(weight: Weight, seed: int, index: int) -> Any:
+    shape = cast("tuple[int, ...]", weight.parameter.shape)
+    try:
+        return weight.initializer(shape, seed=seed, index=index)
+    except ShapeError as error:
+        raise ShapeError(f"{weight.parameter.name}: {error}") from error
 
 
-def _of_arrays(x: Any) -> bool:
-    return isinstance(x, Mapping) and any(np.ndim(v) > 1 for v in x.values())
-
-
-def _each(given: Any, function: Callable[[Any], Any]) -> Any:
-    if isinstance(given, Mapping) and "family" not in given:
-        return {k: function(v) for k, v in given.items()}
-    if isinstance(given, (list, tuple)):
-        return [function(v) for v in given]
-    return function(given)
-
-
-def _metrics(given: Any, names: Sequence[str]) -> list[list[Measure]]:
-    """The metrics of each output: a flat list goes to every output."""
-    if isinstance(given, Mapping):
-        return [_flat(given.get(n, [])) for n in names]
-    listed = given if isinstance(given, list) else [given]
-    if listed and all(isinstance(m, (list, Mapping)) for m in listed):
-        return [_flat(m) for m in per_place(listed, names, "output")]
-    return [_flat(listed) for _ in names]
-
-
-def _flat(given: Any) -> list[Measure]:
-    return list(given) if isinstance(given, list) else [given]
-
-
-def _named(metrics: Sequence[Measure], loss: Loss) -> tuple[tuple[str, Measure], ...]:
-    # on logits, "more than one half" is "more than nothing"
-    on_logits = getattr(loss, "from_logits", False)
-    return tuple(
-        (
-            measures.name_of(m),
-            replace(m, threshold=0.0) if on_logits and hasattr(m, "threshold") else m,
-        )
-        for m in metrics
-    )
-
-
-def _spent(clock: Clock) -> tuple[int, int]:
-    return clock.epochs, clock.steps
+def _check_batch(called: str, batch_size: int) -> None:
+    check(SimpleNamespace(batch_size=batch_size), called, batch_size="whole [1, inf)")

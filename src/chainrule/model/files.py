@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from chainrule import data, storage
-from chainrule.errors import ModelFileError
+from chainrule import data, engines, storage
+from chainrule.errors import ModelFileError, UnknownNameError
 from chainrule.families import decode
 from chainrule.layers.network import network_from_config
 from chainrule.model.core import Model
 from chainrule.model.history import History
 from chainrule.model.sequential import Sequential
 from chainrule.training.loop import Clock
+
+KINDS: dict[str, type[Model]] = {kind.kind: kind for kind in (Model, Sequential)}
 
 
 def load(path: str | os.PathLike[str]) -> Model:
@@ -24,26 +26,29 @@ def load(path: str | os.PathLike[str]) -> Model:
     arrays, document = storage.load(path)
     try:
         return _assembled(arrays, document)
-    except (KeyError, TypeError) as error:
+    except UnknownNameError as error:
         raise ModelFileError(
-            f"{path} is damaged: its description lacks or misstates {error}."
+            f"{path} needs something that is not registered. {error} If it is your own, run the code that "
+            "registers it before cr.load."
+        ) from error
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        raise ModelFileError(
+            f"{path} is damaged: its description lacks or misstates something ({error})."
         ) from error
 
 
 def _assembled(arrays: dict[str, Any], document: dict[str, Any]) -> Model:
     network = network_from_config(document["network"])
-    model: Model
-    if document["kind"] == "Sequential":
-        model = Sequential(network.layers, seed=document["seed"], name=document["name"])
-    else:
-        model = Model(network.inputs, network.outputs, seed=document["seed"], name=document["name"])
-    if model.network is None:
-        model._set_network(network)
+    model = KINDS[document["kind"]].of_network(
+        network,
+        seed=document["seed"],
+        name=document["name"],
+        precision=document["precision"],
+        weights=[arrays[f"weight:{w.parameter.name}"] for w in network.weights],
+    )
     recipe = {key: decode(value) for key, value in document["recipe"].items()}
     if recipe:
-        model.compile(**recipe, engine=document["engine"], precision=document["precision"])
-    model.state.precision = document["precision"]
-    model.set_weights([arrays[f"weight:{w.parameter.name}"] for w in network.weights])
+        model.compile(**recipe, engine=_engine(document["engine"]), precision=document["precision"])
     if document["preprocessing"] is not None:
         model.preprocessing = data.Preprocessing.from_json(document["preprocessing"])
     if document["target"] is not None:
@@ -51,8 +56,16 @@ def _assembled(arrays: dict[str, Any], document: dict[str, Any]) -> Model:
     if document["history"] is not None:
         model.history = History(**document["history"])
     model.clock = Clock(**document["clock"])
-    if any(name.startswith("slot:") for name in arrays):
-        for slots in model._step().slots.values():
-            for parameter in slots.values():
-                model.state[parameter] = arrays[f"slot:{parameter.name}"]
+    slots = {n.removeprefix("slot:"): a for n, a in arrays.items() if n.startswith("slot:")}
+    if slots:
+        model.set_slots(slots)
     return model
+
+
+def _engine(name: str) -> str:
+    """The engine the model was trained with, if this machine has it."""
+    try:
+        engines.get(name)
+    except UnknownNameError:
+        return "auto"
+    return name

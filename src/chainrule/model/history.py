@@ -43,9 +43,10 @@ class History:
                 self.best_epoch, self.seconds = event.best_epoch, event.seconds
 
 
-def printer(write: Callable[[str], object] = sys.stdout.write) -> Callable[[Event], None]:
+def printer(write: Callable[[str], object] | None = None) -> Callable[[Event], None]:
     """A listener that prints a line for each epoch: what `fit(verbose=1)` shows."""
     epochs = 0
+    write = sys.stdout.write if write is None else write  # which may be another one by now
 
     def hear(event: Event) -> None:
         nonlocal epochs
@@ -68,8 +69,7 @@ def printer(write: Callable[[str], object] = sys.stdout.write) -> Callable[[Even
                     f"Epoch {event.epoch:>{len(str(epochs))}}/{epochs}  {event.seconds:.2f} s  {numbers}\n"
                 )
             case Stopped():
-                write(
-                    f"Stopped: {event.reason}. The weights are those of epoch {event.best_epoch}.\n"
-                )
+                whose = f" The weights are those of epoch {event.best_epoch}."
+                write(f"Stopped: {event.reason}.{whose if event.best_epoch else ''}\n")
 
     return hear

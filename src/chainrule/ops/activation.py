@@ -63,7 +63,7 @@ class ReLU(Unary):
     text, latex = "max({0}, 0)", r"\max({0}, 0)"
 
     def slope(self, x: Value, y: Value) -> Value:
-        return greater(x, 0.0)
+        return greater(y, 0.0)  # y > 0 where x > 0, and y is at hand
 
     def evaluate(self, xp: Any, *arrays: Any) -> Any:
         return xp.maximum(xp.real(*arrays), 0.0)

@@ -37,7 +37,7 @@ def main_score(result: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def page_title(result: Mapping[str, Any]) -> str:
     """What the browser writes above the page."""
-    target, source = target_name(result), result.get("source")
+    target, source = target_name(result), source_name(result)
     if target and source:
         return f"{target} from {source}"
     return str(source or target or "A training run")
@@ -51,9 +51,14 @@ def target_name(result: Mapping[str, Any]) -> str:
     return "" if target is None else str(target)
 
 
+def source_name(result: Mapping[str, Any]) -> str:
+    """What the data is called: its short name where it has one, not its path."""
+    return str(result.get("name") or result.get("source") or "")
+
+
 def headline(result: Mapping[str, Any], predictions: Predictions) -> Html:
     """Title, one sentence about the run, the main metric large beside its rivals."""
-    target, source = target_name(result), result.get("source")
+    target, source = target_name(result), source_name(result)
     title = (
         ("Predicting ", tag("em", _clipped(target)))
         if target
@@ -98,9 +103,9 @@ def _about(result: Mapping[str, Any], predictions: Predictions) -> str:
         words += " that predicts a number"
     if rows:
         words += f", trained on {counted(int(rows), 'row')}"
-        words += f" of {result['source']}" if result.get("source") else ""
-    elif result.get("source"):
-        words += f", trained on {result['source']}"
+        words += f" of {source_name(result)}" if source_name(result) else ""
+    elif source_name(result):
+        words += f", trained on {source_name(result)}"
     if result.get("seconds") is not None:
         words += f" in {duration(float(result['seconds']))}"
     return f"{words}."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,25 +15,25 @@ from chainrule.layers.network import Network
 from chainrule.losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
+    KLDivergence,
     Loss,
     SparseCategoricalCrossentropy,
 )
 
 CLASSIFYING = (BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy)
+SHARES = (BinaryCrossentropy, CategoricalCrossentropy, KLDivergence)  # targets are from 0 to 1
 
 
 def per_place(given: Any, names: Sequence[str], what: str) -> list[Any]:
     """One item for each input or output, from a single one, a list in order, or a dict by name."""
-    if isinstance(given, Mapping) and not hasattr(given, "columns"):
+    if isinstance(given, Mapping):
         missing = [n for n in names if n not in given]
         if missing or len(given) != len(names):
             raise UsageError(
                 f"The model's {what}s are called {', '.join(names)}, but the dict has {', '.join(map(str, given))}."
             )
         return [given[n] for n in names]
-    if len(names) == 1 and not (
-        isinstance(given, (list, tuple)) and len(given) == 1 and np.ndim(given[0]) > 0
-    ):
+    if len(names) == 1 and not (isinstance(given, (list, tuple)) and len(given) == 1):
         return [given]
     if not isinstance(given, (list, tuple)) or len(given) != len(names):
         count = len(given) if isinstance(given, (list, tuple)) else 1
@@ -42,29 +43,40 @@ def per_place(given: Any, names: Sequence[str], what: str) -> list[Any]:
     return list(given)
 
 
+def arrays_per_place(given: Any, names: Sequence[str], what: str) -> list[Any]:
+    """One array for each input or output.
+
+    Lists of numbers are arrays; for a single place, a list of one array is that array.
+    """
+    if len(names) > 1 or isinstance(given, Mapping):
+        return per_place(given, names, what)
+    least = 2 if what == "input" else 1  # [x] with x of one axis is one row rather than one input
+    wrapped = isinstance(given, (list, tuple)) and len(given) == 1 and hasattr(given[0], "shape")
+    return [given[0] if wrapped and len(given[0].shape) >= least else given]
+
+
 def numbers(given: Any, what: str, kind: Kind = "float") -> Array:
     """`given` as an array of finite numbers, or a sentence about what is wrong with it."""
-    array = np.asarray(given)
+    if given is None:
+        raise DataError(f"{what} is None: give an array of numbers.")
+    if hasattr(given, "toarray"):
+        raise DataError(f"{what} is a sparse matrix: give an array, such as its toarray().")
+    try:
+        array = np.asarray(given)
+    except ValueError as error:
+        raise ShapeError(f"{what} is not an array: its rows are not equally long.") from error
     if array.dtype.kind == "O":
-        try:
+        with contextlib.suppress(TypeError, ValueError):
             array = array.astype(np.float64)
-        except (TypeError, ValueError):
-            pass
     if array.dtype.kind not in "fiub":
-        bad = next((v for v in array.ravel() if not isinstance(v, (int, float))), array.ravel()[:1])
         raise DataError(
-            f"{what} holds {bad!r} where numbers are expected: encode text as numbers, or give a data frame."
+            f"{what} holds {_no_number(array)} where numbers are expected: encode text as numbers, or give a data "
+            "frame."
         )
     if array.dtype.kind == "b":
         array = array.astype(np.uint8)
     if array.dtype.kind == "f":
-        wrong = ~np.isfinite(array)
-        if wrong.any():
-            first = tuple(int(i) for i in np.argwhere(wrong)[0])
-            raise DataError(
-                f"{what} holds {int(wrong.sum())} NaN or infinite value(s), the first at index {first}: fill or remove them, "
-                "or give a data frame, whose missing values are filled in."
-            )
+        _check_finite(array, what)
     if kind == "int" and array.dtype.kind == "f":
         if np.any(array != np.floor(array)):
             raise DataError(
@@ -74,23 +86,58 @@ def numbers(given: Any, what: str, kind: Kind = "float") -> Array:
     return array
 
 
-def input_arrays(given: Any, network: Network, precision: str) -> list[Array]:
+def _no_number(array: Array) -> str:
+    for value in array.ravel().tolist():
+        if not isinstance(value, (int, float)):
+            return repr(value)
+    return f"values of type {array.dtype}"
+
+
+def _check_finite(array: Array, what: str) -> None:
+    wrong = ~np.isfinite(array)
+    if wrong.any():
+        first = tuple(int(i) for i in np.argwhere(wrong)[0])
+        where = first[0] if len(first) == 1 else first
+        raise DataError(
+            f"{what} holds {int(wrong.sum())} NaN or infinite value(s), the first at index {where}: fill or remove "
+            "them, or give a data frame, whose missing values are filled in."
+        )
+
+
+def row_count(given: Any, what: str = "x") -> int:
+    """The number of rows of a table or array."""
+    if hasattr(given, "toarray"):  # its len is an error, and this sentence is better
+        raise DataError(f"{what} is a sparse matrix: give an array, such as its toarray().")
+    try:
+        return len(given)
+    except TypeError as error:
+        raise ShapeError(f"{what} needs rows: give an array of shape (rows, features).") from error
+
+
+def input_arrays(given: Sequence[Any], network: Network, precision: str) -> list[Array]:
     """One array for each input of the network, of its shape."""
     arrays = []
-    for item, symbol, name in zip(
-        per_place(given, network.input_names, "input"),
-        network.inputs,
-        network.input_names,
-        strict=True,
-    ):
-        array = numbers(item, f"The input {name}" if len(network.inputs) > 1 else "x", symbol.kind)
+    for item, symbol, name in zip(given, network.inputs, network.input_names, strict=True):
+        what = f"The input {name}" if len(network.inputs) > 1 else "x"
+        array = numbers(item, what, symbol.kind)
         if array.ndim == 1 and len(symbol.shape) == 2 and symbol.shape[1] == 1:
             array = array[:, None]
-        _fits(array, symbol.shape, f"The input {name}")
-        arrays.append(array.astype(precision) if array.dtype.kind == "f" else array)
-    rows = {len(a) for a in arrays}
-    if len(rows) > 1:
-        raise ShapeError(f"All inputs need the same number of rows, but they have {sorted(rows)}.")
+        if not _fits(array, symbol.shape):
+            raise ShapeError(
+                f"{what} has shape {shape_text(array.shape)}, but the model takes {shape_text(symbol.shape)}. "
+                "Did the data's columns change?"
+            )
+        if array.dtype.kind == "f":
+            wider = array.dtype.itemsize > np.dtype(precision).itemsize
+            with np.errstate(over="ignore"):
+                array = array.astype(precision, copy=False)
+            if wider:  # a number may be too large for float32
+                _check_finite(array, f"In {precision}, {what[0].lower()}{what[1:]}")
+        arrays.append(array)
+    rows = dict(zip(network.input_names, map(len, arrays), strict=True))
+    if len(set(rows.values())) > 1:
+        told = ", ".join(f"{name} has {n}" for name, n in rows.items())
+        raise ShapeError(f"All inputs need the same number of rows, but {told}.")
     return arrays
 
 
@@ -102,78 +149,84 @@ def target_array(given: Any, loss: Loss, output: Shape, rows: int, what: str = "
         array = array[:, None]
     elif array.ndim == 2 and array.shape[1] == 1 and len(shape) == 1:
         array = array[:, 0]
-    if array.ndim == 1 and isinstance(loss, CategoricalCrossentropy) and kind == "float":
+    if not _fits(array, shape):
+        advice = f" {loss.advice[0].upper()}{loss.advice[1:]}" if loss.advice else ""
         raise ShapeError(
-            f"{what} has shape {shape_text(array.shape)}: categorical_crossentropy takes one-hot rows of shape "
-            f"{shape_text(shape)}; for class numbers use sparse_categorical_crossentropy."
+            f"{what} has shape {shape_text(array.shape)}, but for an output of shape {shape_text(output)} it should "
+            f"have {shape_text(shape)}.{advice}"
         )
-    _fits(array, shape, f"{what} (for an output of shape {shape_text(output)})")
     if len(array) != rows:
         raise ShapeError(f"x has {rows} rows but {what} has {len(array)}.")
-    classes = output[-1]
-    if kind == "int" and isinstance(classes, int) and len(array):
-        low, high = int(array.min()), int(array.max())
-        if low < 0 or high >= classes:
-            raise DataError(
-                f"{what} holds class numbers from {low} to {high}, but the output has {classes} units, for classes "
-                f"0 to {classes - 1}."
-            )
-    if isinstance(loss, BinaryCrossentropy) and len(array) and (array.min() < 0 or array.max() > 1):
-        raise DataError(
-            f"{what} runs from {array.min()} to {array.max()}, but binary_crossentropy takes targets from 0 to 1."
-        )
+    if array.size:
+        _check_range(array, loss, output, kind, what)
     return array
 
 
-def weight_array(
-    sample_weight: Any, class_weight: Any, labels: Array | None, rows: int
-) -> Array | None:
-    """One weight for each row, from sample and class weights; None where all weigh the same."""
-    weights = None
-    if sample_weight is not None:
-        weights = numbers(sample_weight, "sample_weight").astype(np.float64)
-        if weights.shape != (rows,):
-            raise ShapeError(
-                f"sample_weight has shape {shape_text(weights.shape)}, expected ({rows},), one for each row."
-            )
-        if np.any(weights < 0):
-            raise DataError("sample_weight holds negative weights.")
-    if class_weight is None:
-        return weights
+def _check_range(array: Array, loss: Loss, output: Shape, kind: Kind, what: str) -> None:
+    low, high = array.min(), array.max()
+    classes = output[-1]
+    if kind == "int" and isinstance(classes, int) and (low < 0 or high >= classes):
+        raise DataError(
+            f"{what} holds class numbers from {low} to {high}, but the output has {classes} units, for classes "
+            f"0 to {classes - 1}."
+        )
+    if kind == "float" and isinstance(loss, SHARES) and (low < 0 or high > 1):
+        raise DataError(
+            f"{what} runs from {low} to {high}, but {type(loss).__name__} takes targets from 0 to 1."
+        )
+
+
+def sample_weights(given: Any, rows: int) -> Array | None:
+    """One weight for each row, or None where all weigh the same."""
+    if given is None:
+        return None
+    weights = numbers(given, "sample_weight").astype(np.float64)
+    if weights.shape == (rows, 1):
+        weights = weights[:, 0]
+    if weights.shape != (rows,):
+        raise ShapeError(
+            f"sample_weight has shape {shape_text(weights.shape)}, expected ({rows},), one for each row."
+        )
+    if np.any(weights < 0):
+        raise DataError("sample_weight holds negative weights.")
+    return weights
+
+
+def class_weights(given: Mapping[int, Any] | str, labels: Array | None) -> Array:
+    """The weight of each row by its class: from class numbers to weights, 1 where none is given.
+
+    "balanced" gives every class the same weight in all: rows / (classes · rows of the class).
+    """
     if labels is None:
         raise UsageError(
             "class_weight needs class targets: class numbers, one-hot rows or a single 0/1 output."
         )
     present, place, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    if isinstance(class_weight, str):
-        if class_weight != "balanced":
+    if isinstance(given, str):
+        if given != "balanced":
             raise UsageError(
-                f"class_weight is a dict from class to weight, or 'balanced', not {class_weight!r}."
+                f"class_weight is a dict from class to weight, or 'balanced', not {given!r}."
             )
         each = len(labels) / (len(present) * counts)
     else:
-        known = {int(k): float(v) for k, v in dict(class_weight).items()}
-        each = np.array([known.get(int(c), 1.0) for c in present])
-    by_class = each[place]
-    return by_class if weights is None else weights * by_class
+        each = np.array([float(given.get(int(c), 1.0)) for c in present])
+        if not np.all(each >= 0):
+            raise UsageError("class_weight holds a negative weight.")
+    return cast(Array, each[place])
 
 
 def class_numbers(target: Array, output: Shape, loss: Loss) -> Array | None:
     """The class of each row where the targets are classes, else None."""
-    if target.dtype.kind in "iu" and target.ndim == 1 and loss.target(output)[1] == "int":
+    if isinstance(loss, SparseCategoricalCrossentropy):
         return target
     if isinstance(loss, CategoricalCrossentropy) and target.ndim == 2:
-        return np.argmax(target, axis=1)
+        return cast(Array, np.argmax(target, axis=1))
     if isinstance(loss, BinaryCrossentropy) and target.ndim == 2 and target.shape[1] == 1:
-        return (target[:, 0] > 0.5).astype(np.int64)
+        return cast(Array, (target[:, 0] > 0.5).astype(np.int64))
     return None
 
 
-def _fits(array: Array, shape: Shape, what: str) -> None:
-    fits = array.ndim == len(shape) and all(
+def _fits(array: Array, shape: Shape) -> bool:
+    return array.ndim == len(shape) and all(
         isinstance(d, Batch) or d == n for d, n in zip(shape, array.shape, strict=True)
     )
-    if not fits:
-        raise ShapeError(
-            f"{what} should have shape {shape_text(shape)}, but has {shape_text(array.shape)}."
-        )

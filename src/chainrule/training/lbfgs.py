@@ -23,7 +23,7 @@ class _Abandoned(Exception):
 
 
 class Descent:
-    """One L-BFGS run over some weights; `iterations` yields the loss after each iteration."""
+    """One L-BFGS run over some weights; `iterations` yields loss and ‖∇L‖ after each iteration."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class Descent:
         self.message = ""
         self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)
         self._stop, self._finished = False, False
-        self._loss = float("nan")
+        self._loss = self._norm = float("nan")
         self._error: BaseException | None = None
 
-    def iterations(self, limit: int) -> Iterator[float]:
-        """The loss after each iteration, at most `limit`; `message` says why the last was the last."""
+    def iterations(self, limit: int) -> Iterator[tuple[float, float]]:
+        """Loss and ‖∇L‖ after each iteration, at most `limit`; `message` says why the last was the last."""
         thread = threading.Thread(target=self._run, args=(limit,), daemon=True)
         thread.start()
         try:
@@ -54,7 +54,7 @@ class Descent:
                     raise self._error
                 if self._finished:
                     return
-                yield self._loss
+                yield self._loss, self._norm
         finally:
             self._stop = True
             self._go.release()
@@ -97,7 +97,9 @@ class Descent:
             np.ravel(found.get(str(w.parameter.name), np.zeros(self.state[w.parameter].shape)))
             for w in self.weights
         ]
-        return float(found["loss"]), np.concatenate(parts).astype(np.float64)
+        gradient = np.concatenate(parts).astype(np.float64)
+        self._norm = float(np.linalg.norm(gradient))  # an iteration ends where it last looked
+        return float(found["loss"]), gradient
 
     def _after_iteration(self, intermediate_result: Any) -> None:
         self._write(intermediate_result.x)

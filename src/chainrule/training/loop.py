@@ -12,9 +12,9 @@ import numpy as np
 
 from chainrule import random
 from chainrule.engines.program import Array, Engine, Runner, State
-from chainrule.errors import UsageError
+from chainrule.errors import UsageError, unknown_name
+from chainrule.families import check
 from chainrule.graph import Input, Parameter
-from chainrule.measures import Measure
 from chainrule.optimizers import LBFGS
 from chainrule.schedules import Schedule
 from chainrule.training.events import BestSoFar, EpochEnd, Event, Progress, Stopped, TrainingStarted
@@ -42,10 +42,15 @@ class Rows:
 
 @dataclass
 class Clock:
-    """How much training a model has had: names the random draws of what comes next."""
+    """How much training a model has had.
+
+    `epochs` and `steps` name the random draws of what comes next; `updates` counts the optimizer's steps since
+    it was chosen; `schedule` is what the learning rate remembers of past epochs.
+    """
 
     epochs: int = 0
     steps: int = 0
+    updates: int = 0
     schedule: dict[str, Any] = field(default_factory=dict)
 
 
@@ -72,28 +77,42 @@ class Job:
     @property
     def steps(self) -> int:
         """The number of steps of an epoch."""
-        return -(-len(self.training) // self.batch_size)
+        return -(-len(self.training) // self.rows_a_step)
+
+    @property
+    def rows_a_step(self) -> int:
+        """The rows of a step (the last may have fewer): a batch, or all of them."""
+        everything = self.step.recipe.optimizer.full_batch
+        return len(self.training) if everything else self.batch_size
 
     def check(self) -> None:
         """Say in a sentence what cannot work."""
-        if self.batch_size < 1:
-            raise UsageError(f"batch_size must be at least 1, not {self.batch_size}.")
-        if self.epochs < 1:
-            raise UsageError(f"epochs must be at least 1, not {self.epochs}.")
-        if len(self.training) == 0:
+        check(self, "fit", epochs="whole [1, inf)", batch_size="whole [1, inf)")
+        wanted = "[0, inf) or None"
+        check(self, "fit", tolerance=wanted, gradient_tolerance=wanted)
+        rows = len(self.training)
+        if rows == 0:
             raise UsageError("There are no rows to train on.")
-        if self.stopping and self.stopping.monitor.startswith("val_") and self.validation is None:
-            raise UsageError(
-                f"EarlyStopping monitors {self.stopping.monitor!r}, but there are no validation rows: give "
-                "validation_split or validation_data, or monitor 'loss'."
-            )
-        smallest = smallest_batch(len(self.training), self.batch_size)
+        if self.stopping is not None:
+            self._check_monitor(self.stopping.monitor)
+        smallest = smallest_batch(rows, self.rows_a_step)
         for layer in self.step.network.layers:
             if smallest < layer.minimum_rows and layer.trainable:
                 raise UsageError(
-                    f"{layer.described} cannot train on a batch of {smallest} row, and {len(self.training)} rows in "
-                    f"batches of {self.batch_size} leave one: choose another batch_size."
+                    f"{layer.described} cannot train on a batch of {smallest} row, and {rows} row(s) in batches of "
+                    f"{self.rows_a_step} leave one: choose another batch_size, or give more rows."
                 )
+
+    def _check_monitor(self, monitor: str) -> None:
+        judged = list(self.step.evaluate.outputs)
+        if monitor not in judged and monitor not in [f"val_{name}" for name in judged]:
+            known = [*judged, *(f"val_{name}" for name in judged)]
+            raise unknown_name("quantity for EarlyStopping to monitor", monitor, known)
+        if monitor not in judged and self.validation is None:
+            raise UsageError(
+                f"EarlyStopping monitors {monitor!r}, but there are no validation rows: give validation_split or "
+                "validation_data, or monitor 'loss'."
+            )
 
 
 def smallest_batch(rows: int, batch_size: int) -> int:
@@ -101,18 +120,20 @@ def smallest_batch(rows: int, batch_size: int) -> int:
     return rows % batch_size or min(batch_size, rows)
 
 
-def train(job: Job) -> Iterator[Event]:
+def train(job: Job) -> Generator[Event, None, None]:
     """Train, one event after another; closing the generator early restores the best weights too.
 
     Each epoch visits every training row once, in a fresh random order, the last short batch included. With
-    validation rows, the weights at the end are those of the best epoch.
+    validation rows, the weights at the end are those of the best epoch; without, those of the last whole one.
     """
     job.check()
     begun = time.perf_counter()
     judge = job.engine.prepare(job.step.evaluate, job.state)
-    watch = Watch(job.stopping or EarlyStopping(), may_stop=job.stopping is not None)
+    watch = Watch(
+        job.stopping or EarlyStopping(), job.step.metrics, may_stop=job.stopping is not None
+    )
     watching = job.validation is not None or job.stopping is not None
-    before = last = _snapshot(job)
+    last = _snapshot(job)  # weights and optimizer's state after the last whole epoch
     kept: Snapshot | None = None  # the best epoch's weights
     epoch = last_epoch = 0
     previous = math.inf
@@ -131,7 +152,7 @@ def train(job: Job) -> Iterator[Event]:
                 yield item
                 if job.requests:
                     reason = job.requests[0]
-                    if epoch == 0:  # better some training than none
+                    if epoch == 0 and math.isfinite(item.loss):  # better some training than none
                         last = _snapshot(job)
                     break
                 continue
@@ -141,32 +162,44 @@ def train(job: Job) -> Iterator[Event]:
                     {f"val_{k}": v for k, v in judged(judge, job.step, job.validation).items()}
                 )
             logs.update(item)
+            trouble = _trouble(job, epoch, logs["loss"])
+            if not trouble:
+                last, last_epoch = _snapshot(job), epoch
+                # before anyone hears of the epoch, who may want to save a checkpoint
+                job.clock.schedule = job.schedule.after_epoch(
+                    job.clock.schedule, logs.get("val_loss", logs["loss"])
+                )
             yield EpochEnd(epoch, logs, time.perf_counter() - epoch_begun)
             epoch_begun = time.perf_counter()
-            if not math.isfinite(logs["loss"]):
-                reason = (
-                    f"the loss became {logs['loss']} in epoch {epoch}: try a smaller learning rate"
-                )
+            if trouble:
+                reason = trouble
                 break
-            last, last_epoch = _snapshot(job), epoch
             if watching and watch.improved(epoch, logs):
-                kept = last
+                kept = {w.parameter: last[w.parameter] for w in job.step.network.weights}
                 yield BestSoFar(epoch, watch.stopping.monitor, logs[watch.stopping.monitor])
             if stop := _reason(job, watch, logs, previous):
                 reason = stop
                 break
             previous = logs["loss"]
-            job.clock.schedule = job.schedule.after_epoch(
-                job.clock.schedule, logs.get("val_loss", logs["loss"])
-            )
         else:
             reason = job.requests[0] if job.requests else reason
     finally:
         passes.close()
-        job.state.arrays.update(kept or last or before)
+        job.state.arrays.update(last)
+        job.state.arrays.update(kept or {})
     yield Stopped(
         epoch, reason, watch.best_epoch if kept else last_epoch, time.perf_counter() - begun
     )
+
+
+def _trouble(job: Job, epoch: int, loss: float) -> str | None:
+    """What has become infinite or NaN in this epoch, if anything."""
+    if not math.isfinite(loss):
+        return f"the loss became {loss} in epoch {epoch}: try a smaller learning rate"
+    for weight in job.step.network.weights:
+        if not np.isfinite(job.state[weight.parameter]).all():
+            return f"{weight.parameter.name} became infinite in epoch {epoch}: try a smaller learning rate"
+    return None
 
 
 def _reason(job: Job, watch: Watch, logs: Mapping[str, float], previous: float) -> str | None:
@@ -183,25 +216,30 @@ def _reason(job: Job, watch: Watch, logs: Mapping[str, float], previous: float) 
 def _minibatches(job: Job) -> Generator[Progress | dict[str, float], None, None]:
     """For each epoch some Progress events, then the epoch's means."""
     runner = job.engine.prepare(job.step.train, job.state)
-    first_step = job.clock.steps
-    job.clock.schedule = job.clock.schedule or job.schedule.initial()
+    clock, done = job.clock, 0
+    clock.schedule = clock.schedule or job.schedule.initial()
     for epoch in range(1, job.epochs + 1):
         permutation = random.permutation(
-            job.seed, job.clock.epochs, random.Stream.PERMUTATION, len(job.training)
+            job.seed, clock.epochs, random.Stream.PERMUTATION, len(job.training)
         )
         order = job.training.index[permutation]
-        since = np.arange(job.clock.steps - first_step, job.clock.steps - first_step + job.steps)
         rates = job.schedule(
-            since.astype(np.float64), steps_per_epoch=job.steps, total_steps=job.steps * job.epochs
+            np.arange(done, done + job.steps, dtype=np.float64),
+            steps_per_epoch=job.steps,
+            total_steps=job.steps * job.epochs,
         )
-        rates = rates * job.clock.schedule.get("scale", 1.0)
-        table = job.step.table(job.step.train, job.seed, job.clock.steps, rates)
+        rates = rates * clock.schedule.get("scale", 1.0)
+        table = job.step.table(
+            job.step.train, rates, updates=clock.updates, seed=job.seed, counter=clock.steps
+        )
         sums: Sums = {}
-        for done, sums in _in_pieces(runner, job, order, table):
-            rows = min(done * job.batch_size, len(order))
-            yield Progress(epoch, done, job.steps, sums["loss"] / rows)
-        job.clock.steps += job.steps
-        job.clock.epochs += 1
+        for step, sums in _in_pieces(runner, job, order, table):
+            rows = min(step * job.batch_size, len(order))
+            yield Progress(epoch, step, job.steps, sums["loss"] / rows)
+        done += job.steps
+        clock.steps += job.steps
+        clock.updates += job.steps
+        clock.epochs += 1
         yield {**finished(job.step, sums, len(order)), "learning_rate": float(rates[-1])}
 
 
@@ -214,10 +252,7 @@ def _in_pieces(
     while done < job.steps:
         begun = time.perf_counter()
         end = min(done + piece, job.steps)
-        for name, value in runner.steps(
-            job.training.arrays, order, job.batch_size, table, done, end
-        ).items():
-            sums[name] = sums.get(name, 0.0) + value
+        sums = runner.steps(job.training.arrays, order, job.batch_size, table, done, end, sums)
         seconds = max(time.perf_counter() - begun, 1e-6)
         piece = max(1, int((end - done) * min(PROGRESS_SECONDS / seconds, 10.0)))
         done = end
@@ -230,22 +265,24 @@ def _descend(job: Job, judge: Runner) -> Generator[Progress | dict[str, float], 
     assert isinstance(settings, LBFGS)
     program = job.step.gradient
     data = {leaf: array[job.training.index] for leaf, array in job.training.arrays.items()}
-    table = job.step.table(program, job.seed, 0, np.ones(1))
+    table = job.step.table(program, np.ones(1), updates=0, seed=job.seed, counter=job.clock.steps)
     scalars = {leaf: table[leaf][0] for leaf in program.scalars}
     runner = job.engine.prepare(program, job.state)
     descent = Descent(settings, runner, job.state, job.step.trained, data, scalars)
-    for epoch, loss in enumerate(descent.iterations(job.epochs), 1):
+    for epoch, (loss, norm) in enumerate(descent.iterations(job.epochs), 1):
         yield Progress(epoch, 1, 1, loss)
         job.clock.steps += 1
         job.clock.epochs += 1
-        yield {**judged(judge, job.step, job.training), "loss": loss}
+        yield {**judged(judge, job.step, job.training), "loss": loss, "gradient_norm": norm}
     if descent.message and "LIMIT" not in descent.message.upper():
         job.requests.append(f"L-BFGS stopped: {descent.message.strip().rstrip('.').lower()}")
 
 
 def _snapshot(job: Job) -> Snapshot:
-    """The network's weights now; arrays are replaced, never changed, so none is copied."""
-    return {w.parameter: job.state[w.parameter] for w in job.step.network.weights}
+    """Weights and optimizer's state now; arrays are replaced, never changed, so none is copied."""
+    slots = [p for kept in job.step.slots.values() for p in kept.values()]
+    weights = [w.parameter for w in job.step.network.weights]
+    return {parameter: job.state[parameter] for parameter in (*weights, *slots)}
 
 
 def judged(
@@ -257,10 +294,5 @@ def judged(
 
 def finished(step: Step, sums: Mapping[str, float], rows: int) -> dict[str, float]:
     """Sums over rows as means, and metrics made of them (the root of a mean square)."""
-    measures: dict[str, Measure] = {}
-    names = step.network.output_names
-    for output, metrics in zip(names, step.recipe.metrics, strict=True):
-        prefix = f"{output}_" if len(names) > 1 else ""
-        measures.update((prefix + name, measure) for name, measure in metrics)
-    means = {name: total / rows if rows else math.nan for name, total in sums.items()}
-    return {name: measures[name].finish(v) if name in measures else v for name, v in means.items()}
+    means = {name: total / rows for name, total in sums.items()}
+    return {n: step.metrics[n].finish(v) if n in step.metrics else v for n, v in means.items()}

@@ -49,7 +49,7 @@ class Step:
         weighted: bool = False,
         measured: bool = False,
     ) -> None:
-        """`slots`: the optimizer's state so far. `weighted`: rows carry sample weights. `measured`: a step gives ‖∇L‖."""
+        """`slots`: the optimizer's state so far. `weighted`: rows carry sample weights. `measured`: steps give ‖∇L‖."""
         self.network, self.recipe = network, recipe
         self.weighted, self.measured = weighted, measured
         names = network.input_names
@@ -89,6 +89,19 @@ class Step:
             if w.trainable
         ]
 
+    @cached_property
+    def metrics(self) -> dict[str, Measure]:
+        """The metrics by their names in the logs; with several outputs, the output's name stands before."""
+        return {
+            self._prefix(i) + name: measure
+            for i, metrics in enumerate(self.recipe.metrics)
+            for name, measure in metrics
+        }
+
+    def _prefix(self, output: int) -> str:
+        names = self.network.output_names
+        return f"{names[output]}_" if len(names) > 1 else ""
+
     @property
     def rows(self) -> tuple[Input, ...]:
         """The inputs that take rows of the data."""
@@ -103,7 +116,19 @@ class Step:
     @cached_property
     def gradient(self) -> Program:
         """Loss and gradients of all rows, for optimizers that are carried out elsewhere (L-BFGS)."""
-        loss, _, _ = self._objective
+        loss, _, assignments = self._objective
+        self._check_trainable()
+        name = type(self.recipe.optimizer).__name__
+        if assignments:
+            state = ", ".join(str(parameter.name) for parameter, _ in assignments)
+            raise UsageError(
+                f"{name} has no steps at which running statistics ({state}) could be taken: use another optimizer, "
+                "or LayerNormalization."
+            )
+        if held := [w for w in self.trained if w.constraint is not None]:
+            raise UsageError(
+                f"{name} cannot hold {held[0].parameter.name} to its constraint: use another optimizer."
+            )
         found = dict(
             zip(self.trained, gradients(loss, [w.parameter for w in self.trained]), strict=True)
         )
@@ -114,10 +139,11 @@ class Step:
     def train(self) -> Program:
         """One step: sums over the batch's rows of loss and metrics, and the assignments of new state."""
         loss, sums, assignments = self._objective
-        if not self.trained:
-            raise UsageError("There is nothing to train: no layer has trainable weights.")
+        self._check_trainable()
         found = gradients(loss, [w.parameter for w in self.trained])
         pairs = [(w, g) for w, g in zip(self.trained, found, strict=True) if g is not None]
+        if not pairs:
+            raise UsageError("There is nothing to train: the loss depends on no trainable weight.")
         optimizer = self.recipe.optimizer
         clipped = optimizer.clip([g for _, g in pairs])
         for (weight, _), gradient in zip(pairs, clipped, strict=True):
@@ -145,13 +171,13 @@ class Step:
 
     def _judged(self, outputs: Sequence[Value]) -> tuple[Value, dict[str, Value]]:
         """The loss to descend (mean over rows, plus penalties), and sums over rows of loss and metrics."""
-        recipe, names = self.recipe, self.network.output_names
+        recipe = self.recipe
         parts: list[Value] = []
         sums: dict[str, Value] = {}
         for i, (target, output) in enumerate(zip(self.targets, outputs, strict=True)):
             each = recipe.losses[i](target, output)
             total = sum_over(each * self.weight if self.weighted else each)
-            prefix = f"{names[i]}_" if len(outputs) > 1 else ""
+            prefix = self._prefix(i)
             if prefix:
                 sums[f"{prefix}loss"] = total
             parts.append(total if recipe.loss_weights[i] == 1 else total * recipe.loss_weights[i])
@@ -167,18 +193,26 @@ class Step:
             loss, total = loss + penalty, total + penalty * batch_size()
         return loss, {"loss": total, **sums}
 
+    def _check_trainable(self) -> None:
+        if not self.trained:
+            raise UsageError("There is nothing to train: no layer has trainable weights.")
+
     def _program(self, outputs: Mapping[str, Value], assignments: Sequence[Assignment]) -> Program:
         needed = set(leaves([*outputs.values(), *(v for _, v in assignments)], Input))
         scalars = [s for s in (*self.scalars.values(), self.key) if s in needed]
         return Program(self.rows, outputs, tuple(scalars), tuple(assignments))
 
     def table(
-        self, program: Program, seed: int, first_step: int, rates: Array
+        self, program: Program, rates: Array, *, updates: int, seed: int, counter: int
     ) -> dict[Input, Array]:
-        """The scalars a program needs for some steps, one entry a step: `rates` are their learning rates."""
-        number = np.arange(first_step, first_step + len(rates))
-        columns = self.recipe.optimizer.scalars(rates, number + 1.0)
+        """The scalars a program needs for some steps, one entry a step: `rates` are their learning rates.
+
+        `updates` is how many steps the optimizer has taken before; `counter` names the first step's draws.
+        """
+        taken = np.arange(updates + 1, updates + 1 + len(rates), dtype=np.float64)
+        columns = self.recipe.optimizer.scalars(rates, taken)
         table: dict[Input, Array] = {self.scalars[name]: column for name, column in columns.items()}
+        number = np.arange(counter, counter + len(rates), dtype=np.uint64)
         key = np.empty((len(rates), 4), np.uint32)
         key[:, 0], key[:, 1] = seed & 0xFFFFFFFF, seed >> 32
         key[:, 2], key[:, 3] = number & 0xFFFFFFFF, number >> 32

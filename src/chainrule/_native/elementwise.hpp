@@ -1,0 +1,139 @@
+// Micro-operations on a block of rows × panel_width elements (kernels.hpp). Where an operand lies is
+// settled first, as a pointer with a step from row to row and from vector to vector; then each
+// micro-operation is one loop over the block.
+#pragma once
+#include "kernels.hpp"
+#include "math.hpp"
+
+namespace chainrule::CHAINRULE_ISA {
+
+template <class T>
+struct Place {
+    T* data;
+    std::ptrdiff_t row, vector;  // steps
+};
+
+// Short functions take both vectors of a row at once; of long ones a second copy would only cost space.
+enum class Length { small, large };
+
+// to ← f(a), f(a, b) or f(a, b, c)
+template <Length length, class T, class F>
+CHAINRULE_INLINE void each(int rows, T* to, Place<T> a, Place<T> b, Place<T> c, F f) {
+    using S = Simd<T>;
+    using V = typename S::V;
+    const auto vector = [&](int v) CHAINRULE_INLINED {
+        if constexpr (std::is_invocable_v<F, V>)
+            return f(S::load(a.data + v * a.vector));
+        else if constexpr (std::is_invocable_v<F, V, V>)
+            return f(S::load(a.data + v * a.vector), S::load(b.data + v * b.vector));
+        else
+            return f(S::load(a.data + v * a.vector), S::load(b.data + v * b.vector),
+                     S::load(c.data + v * c.vector));
+    };
+    for (int r = 0; r < rows; ++r) {
+        if constexpr (length == Length::small) {
+            S::store(to, vector(0));
+            S::store(to + S::width, vector(1));
+        } else {
+#pragma GCC unroll 1
+            for (int v = 0; v < 2; ++v) S::store(to + v * S::width, vector(v));
+        }
+        to += panel_width<T>;
+        a.data += a.row;
+        b.data += b.row;
+        c.data += c.row;
+    }
+}
+
+template <class T>
+CHAINRULE_INLINE Vector<T> truth(typename Simd<T>::I mask) {
+    return Simd<T>::real(mask & Simd<T>::bits(Simd<T>::set1(1)));
+}
+
+// −1, 0 or 1; NaN of NaN.
+template <class T>
+CHAINRULE_INLINE Vector<T> sign(Vector<T> a) {
+    using S = Simd<T>;
+    return S::select((a > 0) | (a < 0), S::copy_sign(S::set1(1), a), S::select(a == 0, S::zero(), a));
+}
+
+#define CHAINRULE_MICRO(name, length, parameters, expression)                             \
+    case Micro::name:                                                                      \
+        each<Length::length>(rows, to, a, b, c, [] parameters CHAINRULE_INLINED { return expression; }); \
+        break
+
+template <class T>
+void elementwise(const MicroOp* code, int length, const Operand<T>* operands, int operand_count, int rows,
+                 T* scratch) {
+    using S = Simd<T>;
+    using V = typename S::V;
+    constexpr int panel = panel_width<T>;
+    const std::ptrdiff_t block = static_cast<std::ptrdiff_t>(rows) * panel;
+
+    Place<T> places[scratch_register] = {};
+    for (int i = 0; i < operand_count; ++i, scratch += block) {
+        T* data = operands[i].data;
+        switch (operands[i].spread) {
+            case Spread::full:
+                places[i] = {data, panel, S::width};
+                break;
+            case Spread::row:
+                places[i] = {data, 0, S::width};
+                break;
+            case Spread::column:  // a vector for each row
+                for (int r = 0; r < rows; ++r) S::store(scratch + r * S::width, S::set1(data[r]));
+                places[i] = {scratch, S::width, 0};
+                break;
+            case Spread::scalar:  // one vector
+                S::store(scratch, S::set1(*data));
+                places[i] = {scratch, 0, 0};
+                break;
+        }
+    }
+    T* const registers = scratch;
+    const auto place = [&](int number) CHAINRULE_INLINED -> Place<T> {
+        if (number < scratch_register) return places[number];
+        return {registers + (number - scratch_register) * block, panel, S::width};
+    };
+
+    for (const MicroOp* end = code + length; code != end; ++code) {
+        T* const to = place(code->dst).data;
+        const Place<T> a = place(code->a), b = place(code->b), c = place(code->c);
+        switch (code->op) {
+            CHAINRULE_MICRO(copy, small, (V x), x);
+            CHAINRULE_MICRO(add, small, (V x, V y), x + y);
+            CHAINRULE_MICRO(subtract, small, (V x, V y), x - y);
+            CHAINRULE_MICRO(multiply, small, (V x, V y), x * y);
+            CHAINRULE_MICRO(divide, small, (V x, V y), x / y);
+            CHAINRULE_MICRO(power, large, (V x, V y), power<T>(x, y));
+            CHAINRULE_MICRO(maximum, small, (V x, V y), S::max(x, y));
+            CHAINRULE_MICRO(minimum, small, (V x, V y), S::min(x, y));
+            CHAINRULE_MICRO(greater, small, (V x, V y), truth<T>(x > y));
+            CHAINRULE_MICRO(greater_equal, small, (V x, V y), truth<T>(x >= y));
+            CHAINRULE_MICRO(equal, small, (V x, V y), truth<T>(x == y));
+            CHAINRULE_MICRO(select, small, (V x, V y, V z), S::select(x != 0, y, z));
+            CHAINRULE_MICRO(multiply_add, small, (V x, V y, V z), S::fma(x, y, z));
+            CHAINRULE_MICRO(negative, small, (V x), -x);
+            CHAINRULE_MICRO(exp, large, (V x), exp<T>(x));
+            CHAINRULE_MICRO(expm1, large, (V x), expm1<T>(x));
+            CHAINRULE_MICRO(log, large, (V x), log<T>(x));
+            CHAINRULE_MICRO(log1p, large, (V x), log1p<T>(x));
+            CHAINRULE_MICRO(sqrt, small, (V x), S::sqrt(x));
+            CHAINRULE_MICRO(square, small, (V x), x * x);
+            CHAINRULE_MICRO(abs, small, (V x), S::abs(x));
+            CHAINRULE_MICRO(sign, small, (V x), sign<T>(x));
+            CHAINRULE_MICRO(sin, large, (V x), sin(x));
+            CHAINRULE_MICRO(cos, large, (V x), cos(x));
+            CHAINRULE_MICRO(erf, large, (V x), erf(x));
+            CHAINRULE_MICRO(sigmoid, large, (V x), sigmoid<T>(x));
+            CHAINRULE_MICRO(tanh, large, (V x), tanh(x));
+            CHAINRULE_MICRO(relu, small, (V x), S::at_least(x, S::zero()));
+            CHAINRULE_MICRO(softplus, large, (V x), softplus<T>(x));
+            case Micro::count_:
+                break;
+        }
+    }
+}
+#undef CHAINRULE_MICRO
+
+}  // namespace chainrule::CHAINRULE_ISA

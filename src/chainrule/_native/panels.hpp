@@ -1,0 +1,195 @@
+// Row-major arrays to matrices in panels (kernels.hpp) and back, rows of the data by number, and
+// dropout masks. Rows [first, last) can be done by themselves, so threads may share them out.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <type_traits>
+
+#include "philox.hpp"
+
+namespace chainrule {
+
+// What the rows of the data are made of.
+enum class Element : std::uint8_t { float32, float64, uint8, int64 };
+
+// f(data as a pointer to its elements)
+template <class F>
+void with_elements(const void* data, Element element, F f) {
+    switch (element) {
+        case Element::float32:
+            return f(static_cast<const float*>(data));
+        case Element::float64:
+            return f(static_cast<const double*>(data));
+        case Element::uint8:
+            return f(static_cast<const std::uint8_t*>(data));
+        case Element::int64:
+            return f(static_cast<const std::int64_t*>(data));
+    }
+}
+
+// f(the panel's width as a constant): copies of a known length are a few instructions.
+template <class F>
+void with_panel(int panel, F f) {
+    switch (panel) {
+        case 4:
+            return f(std::integral_constant<int, 4>{});
+        case 8:
+            return f(std::integral_constant<int, 8>{});
+        case 16:
+            return f(std::integral_constant<int, 16>{});
+        case 32:
+            return f(std::integral_constant<int, 32>{});
+        default:
+            throw std::invalid_argument("a panel is 4, 8, 16 or 32 columns wide");
+    }
+}
+
+// f(column, place, count) for the parts of one row that lie in one panel each: `count` columns from
+// `column` on, at `place` from the row's beginning in panel 0. The panels have `rows` rows.
+template <int panel, class F>
+void each_panel(int rows, int columns, F f) {
+    const std::size_t stride = static_cast<std::size_t>(rows) * panel;
+    std::size_t place = 0;
+    int column = 0;
+    for (; column + panel <= columns; column += panel, place += stride)
+        f(column, place, std::integral_constant<int, panel>{});
+    if (column < columns) f(column, place, columns - column);
+}
+
+template <class From, class To, class Count>
+void convert(const From* from, Count count, To* to) {
+    for (int i = 0; i < count; ++i) to[i] = static_cast<To>(from[i]);
+}
+
+// to, rows × columns in panels ← from, row-major
+template <class T>
+void to_panels(const T* from, int rows, int columns, int panel, T* to) {
+    with_panel(panel, [=](auto width) {
+        for (int r = 0; r < rows; ++r)
+            each_panel<width>(rows, columns, [=](int column, std::size_t place, auto count) {
+                convert(from + static_cast<std::size_t>(r) * columns + column, count,
+                        to + static_cast<std::size_t>(r) * width + place);
+            });
+    });
+}
+
+// to, row-major ← from, rows × columns in panels
+template <class T>
+void from_panels(const T* from, int rows, int columns, int panel, T* to) {
+    with_panel(panel, [=](auto width) {
+        for (int r = 0; r < rows; ++r)
+            each_panel<width>(rows, columns, [=](int column, std::size_t place, auto count) {
+                convert(from + static_cast<std::size_t>(r) * width + place, count,
+                        to + static_cast<std::size_t>(r) * columns + column);
+            });
+    });
+}
+
+// Rows in random order are out of the hardware prefetcher's sight: ask for their first bytes.
+inline void prefetch(const void* row, std::size_t bytes) {
+    constexpr std::size_t line = 64, most = 4096;
+    for (std::size_t b = 0; b < std::min(bytes, most); b += line)
+        __builtin_prefetch(static_cast<const char*>(row) + b);
+}
+
+// f(i, row chosen[i]) for i in [first, last) of a row-major array.
+template <class From, class F>
+void each_row(const From* data, int columns, const std::int64_t* chosen, int first, int last, F f) {
+    constexpr int ahead = 2;
+    const auto row = [=](int i) { return data + static_cast<std::size_t>(chosen[i]) * columns; };
+    for (int i = first; i < last; ++i) {
+        if (i + ahead < last) prefetch(row(i + ahead), sizeof(From) * columns);
+        f(i, row(i));
+    }
+}
+
+// Rows [first, last) of `to`, rows × columns in panels ← the rows `chosen` of a row-major array.
+template <class T>
+void gather_panels(const void* data, Element element, int columns, const std::int64_t* chosen,
+                   int rows, int panel, T* to, int first, int last) {
+    with_elements(data, element, [=](const auto* elements) {
+        with_panel(panel, [=](auto width) {
+            each_row(elements, columns, chosen, first, last, [=](int i, const auto* row) {
+                each_panel<width>(rows, columns, [=](int column, std::size_t place, auto count) {
+                    convert(row + column, count, to + static_cast<std::size_t>(i) * width + place);
+                });
+            });
+        });
+    });
+}
+
+template <class T>
+void gather_panels(const void* data, Element element, int columns, const std::int64_t* chosen,
+                   int rows, int panel, T* to) {
+    gather_panels(data, element, columns, chosen, rows, panel, to, 0, rows);
+}
+
+// to, row-major, rows × columns ← the rows `chosen` of a row-major array
+inline void gather_integers(const void* data, Element element, int columns,
+                            const std::int64_t* chosen, int rows, std::int64_t* to) {
+    with_elements(data, element, [=](const auto* elements) {
+        each_row(elements, columns, chosen, 0, rows, [=](int i, const auto* row) {
+            convert(row, columns, to + static_cast<std::size_t>(i) * columns);
+        });
+    });
+}
+
+// A column of `rows` elements ← the elements `chosen` of an array
+template <class T>
+void gather_column(const void* data, Element element, const std::int64_t* chosen, int rows, T* to) {
+    with_elements(data, element, [=](const auto* elements) {
+        each_row(elements, 1, chosen, 0, rows,
+                 [=](int i, const auto* row) { to[i] = static_cast<T>(*row); });
+    });
+}
+
+// out ← the 16-bit halves of the blocks from `block` on: n of them, rounded up to whole blocks.
+inline void block_halves(const Draw& draw, std::uint64_t block, int n, std::uint16_t* out) {
+    for (int start = 0; start < n; start += 8, ++block) {
+        const auto words = philox_block(draw, static_cast<std::uint32_t>(block));
+        for (int i = 0; i < 8; ++i)
+            out[start + i] = static_cast<std::uint16_t>(words[i / 2] >> (16 * (i % 2)));
+    }
+}
+
+// Rows [first, last) of a dropout mask of rows × columns in panels: 1/(1 − rate), or 0 for element
+// i in C order where half i of the draw is below round(rate·65536). `key` holds the seed, low word
+// and high, and the counter, low and high.
+template <class T>
+void dropout_panels(const std::uint32_t* key, std::uint32_t stream, double rate, int rows,
+                    int columns, int panel, T* to, int first, int last) {
+    const Draw draw{key[0] | std::uint64_t{key[1]} << 32, key[2] | std::uint64_t{key[3]} << 32,
+                    stream};
+    const auto threshold = static_cast<int>(std::nearbyint(rate * 65536));  // a half to even
+    const T kept = static_cast<T>(1.0 / (1.0 - rate));
+    constexpr int chunk = 512, group = 8;  // elements at once: whole panels; halves of a block
+    with_panel(panel, [=](auto width) {
+        for (int r = first; r < last; ++r)
+            for (int begin = 0; begin < columns; begin += chunk) {
+                const int count = std::min(chunk, columns - begin);
+                const std::uint64_t element = static_cast<std::uint64_t>(r) * columns + begin;
+                const int skipped = static_cast<int>(element % group);
+                std::array<std::uint16_t, chunk + 2 * group> halves;
+                block_halves(draw, element / group, skipped + count, halves.data());
+                T* target = to + static_cast<std::size_t>(r) * width +
+                            static_cast<std::size_t>(begin) * rows;
+                each_panel<width>(rows, count, [&](int column, std::size_t place, auto n) {
+                    const std::uint16_t* half = halves.data() + skipped + column;
+                    for (int i = 0; i < n; ++i)
+                        target[place + i] = half[i] >= threshold ? kept : T(0);
+                });
+            }
+    });
+}
+
+template <class T>
+void dropout_panels(const std::uint32_t* key, std::uint32_t stream, double rate, int rows,
+                    int columns, int panel, T* to) {
+    dropout_panels(key, stream, rate, rows, columns, panel, to, 0, rows);
+}
+
+}  // namespace chainrule

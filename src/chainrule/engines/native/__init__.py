@@ -1,0 +1,6 @@
+"""The native engine: graphs lowered to flat plans that compiled code carries out."""
+
+from chainrule.engines.native.engine import Native
+from chainrule.engines.native.lowering import NoKernel, lower
+
+__all__ = ["Native", "NoKernel", "lower"]

@@ -1,0 +1,147 @@
+"""The native engine: a program lowered to a plan, carried out by the compiled runner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule import _native
+from chainrule.engines.native.lowering import lower
+from chainrule.engines.native.plan import Plan
+from chainrule.engines.program import Array, Program, Runner, State, row_count
+from chainrule.errors import DataError
+from chainrule.graph import Input, Parameter
+
+ELEMENTS = ("float32", "float64", "uint8", "int64")
+
+
+class NativeRunner:
+    """A plan bound to a state; parameters are brought in before a run and taken out after it."""
+
+    def __init__(self, program: Program, state: State) -> None:
+        self.program, self.state = program, state
+        self.plan, self.buffers = lower(program)
+        self._runner = _make(self.plan, state.precision)
+        for buffer, value in self.plan.constants.items():
+            self._runner.write(buffer, np.ascontiguousarray(value, state.precision).reshape(-1))
+        self._parameters = [(p, b) for p, b in self.buffers.items() if isinstance(p, Parameter)]
+        self._changed = [(p, self.buffers[p]) for p, _ in program.assignments]
+
+    def once(
+        self, data: Mapping[Input, Any], scalars: Mapping[Input, Any] | None = None
+    ) -> dict[str, Array]:
+        rows = row_count(data, self.program)
+        table = {leaf: np.asarray(value)[None] for leaf, value in (scalars or {}).items()}
+        self._run(data, np.arange(rows), max(rows, 1), table, 0, 1, [])
+        return {name: self._read(name, rows) for name in self.program.outputs}
+
+    def steps(
+        self,
+        data: Mapping[Input, Array],
+        order: Array,
+        batch_size: int,
+        table: Mapping[Input, Array],
+        first: int = 0,
+        last: int | None = None,
+    ) -> dict[str, float]:
+        total = -(-len(order) // batch_size)
+        end = total if last is None else min(last, total)
+        names = list(self.program.outputs)
+        sums = self._run(data, order, batch_size, table, first, end, names)
+        return dict(zip(names, sums, strict=True))
+
+    def blocks(self, data: Mapping[Input, Array], block: int = 4096) -> dict[str, Array]:
+        rows = row_count(data, self.program)
+        parts = []
+        for at in range(0, max(rows, 1), block):
+            parts.append(self.once({leaf: array[at : at + block] for leaf, array in data.items()}))
+        return {
+            name: np.concatenate([part[name] for part in parts]) for name in self.program.outputs
+        }
+
+    def _run(
+        self,
+        data: Mapping[Input, Any],
+        order: Array,
+        batch_size: int,
+        table: Mapping[Input, Array],
+        first: int,
+        last: int,
+        summed: list[str],
+    ) -> list[float]:
+        for parameter, buffer in self._parameters:
+            self._runner.write(buffer, np.ascontiguousarray(self.state[parameter]).reshape(-1))
+        sources = [
+            (self.buffers[leaf], _rows(array, self.state.precision))
+            for leaf, array in data.items()
+            if leaf in self.program.rows
+        ]
+        columns = []
+        for leaf in self.program.scalars:
+            column = table[leaf]
+            wanted = np.uint32 if leaf.kind == "int" else np.float64
+            columns.append((self.buffers[leaf], np.ascontiguousarray(column, wanted)))
+        outputs = [self.buffers[self.program.outputs[name]] for name in summed]
+        sums = self._runner.run(
+            sources,
+            columns,
+            np.ascontiguousarray(order, np.int64),
+            batch_size,
+            first,
+            last,
+            outputs,
+        )
+        for parameter, buffer in self._changed:
+            shape = self.state[parameter].shape
+            self.state.arrays[parameter] = self._runner.read(buffer, *_size(shape)).reshape(shape)
+        return list(sums)
+
+    def _read(self, name: str, rows: int) -> Array:
+        value = self.program.outputs[name]
+        shape = tuple(rows if not isinstance(d, int) else d for d in value.shape)
+        buffer = self.buffers[value]
+        if value.kind == "int":
+            return np.asarray(self._runner.read_integers(buffer, rows)).reshape(shape)
+        batched = bool(value.shape) and not isinstance(value.shape[0], int)
+        size = (rows, int(np.prod(shape[1:], dtype=int))) if batched else _size(shape)
+        return np.asarray(self._runner.read(buffer, *size)).reshape(shape)
+
+
+class Native:
+    """The engine `native`: compiled kernels, in float32 or float64."""
+
+    name = "native"
+
+    def prepare(self, program: Program, state: State) -> Runner:
+        return NativeRunner(program, state)
+
+
+def _size(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns of a parameter's buffer."""
+    if len(shape) < 2:
+        return 1, int(np.prod(shape, dtype=int))
+    return int(np.prod(shape[:-1])), shape[-1]
+
+
+def _rows(array: Any, precision: str) -> Array:
+    """Rows of data as the runner reads them: row after row, in one of its element types."""
+    found = np.asarray(array)
+    if found.dtype.name not in ELEMENTS:
+        if found.dtype.kind not in "fiub":
+            raise DataError(f"The data holds {found.dtype} entries: give numbers.")
+        found = found.astype(precision if found.dtype.kind == "f" else np.int64)
+    return np.ascontiguousarray(found)
+
+
+def _make(plan: Plan, precision: str) -> Any:
+    made = _native.Plan32 if precision == "float32" else _native.Plan64
+    return made(
+        [(s.layout, s.rows, s.columns) for s in plan.spaces],
+        [
+            (i.opcode, i.out, i.a, i.b, i.code, i.operands, i.registers, i.integers, i.real)
+            for i in plan.instructions
+        ],
+        plan.batch_size,
+    )

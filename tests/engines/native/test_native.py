@@ -1,0 +1,172 @@
+"""The native engine against the reference: every operation, and whole models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.backprop import gradients
+from chainrule.engines.native import Native, NoKernel
+from chainrule.engines.program import Program, State
+from chainrule.engines.reference import Reference
+from chainrule.graph import BATCH, Example, Input, Op, Parameter, Value
+from chainrule.ops import sum as total
+
+TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
+
+# Operations that have no kernel yet: `auto` runs graphs with them on the reference engine.
+WITHOUT_KERNEL = {"normal_noise", "random_shift", "random_flip"}
+
+CASES = [
+    pytest.param(name, example, id=f"{name}-{i}")
+    for name, op in sorted(Op.registry.items())
+    for i, example in enumerate(op.example(np.random.default_rng(0)))
+]
+
+
+def program_of(example: Example, batched: bool) -> tuple[Program, dict[Input, Any], State] | None:
+    """The operation and its gradients; arrays are parameters, or rows of the data where all have as many."""
+    arrays = [np.asarray(a) for a in example.arrays]
+    rows = {len(a) for a in arrays if a.ndim}
+    if batched and (len(rows) != 1 or any(a.ndim == 0 for a in arrays) or not arrays):
+        return None
+    state, data, leaves = State("float64"), {}, []
+    for i, a in enumerate(arrays):
+        if not batched and a.dtype.kind != "f":
+            return None
+        if batched:
+            leaf: Value = Input((BATCH, *a.shape[1:]), "float" if a.dtype.kind == "f" else "int", f"x{i}")
+            data[leaf] = a
+        else:
+            leaf = Parameter(a.shape, f"x{i}")
+            state[leaf] = a  # type: ignore[index]
+        leaves.append(leaf)
+    try:
+        value = example.op(*leaves)
+    except Exception:  # the example's own settings do not fit a batch
+        return None
+    outputs = {"value": value}
+    wrt = [x for x in leaves if x.kind == "float"]
+    if example.op.differentiable and wrt and value.kind == "float":
+        found = gradients(total(value * value), wrt)
+        outputs |= {f"g{i}": g for i, g in enumerate(found) if g is not None}
+    return Program(tuple(data), outputs), data, state
+
+
+@pytest.mark.parametrize("batched", [False, True], ids=["parameters", "batch"])
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize(("name", "example"), CASES)
+def test_every_operation_agrees_with_the_reference(
+    name: str, example: Example, precision: Any, batched: bool
+) -> None:
+    made = program_of(example, batched)
+    if made is None:
+        pytest.skip("this example has no such form")
+    program, data, given = made
+    state = State(precision)
+    for parameter, array in given.arrays.items():
+        state[parameter] = array
+    try:
+        native = Native().prepare(program, state)
+    except NoKernel:
+        pytest.skip("this use has no kernel")
+    found = native.once(data)
+    expected = Reference().prepare(program, given).once(data)
+    for key, array in expected.items():
+        scale = max(1.0, float(np.max(np.abs(array), initial=0.0)))
+        np.testing.assert_allclose(
+            found[key], array, rtol=TOLERANCE[precision], atol=TOLERANCE[precision] * scale, err_msg=key
+        )
+
+
+def trained(engine: str, build: Any, **settings: Any) -> tuple[list[float], list[np.ndarray]]:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(203, 7))
+    labels = (x[:, 0] + x[:, 1] ** 2 + 0.3 * rng.normal(size=203) > 0.5).astype(int) + (x[:, 2] > 1)
+    y = settings.pop("y", labels)
+    model = build()
+    compiled = {"optimizer": "adam", "loss": "sparse_categorical_crossentropy", "precision": "float64"}
+    compiled.update({k: settings.pop(k) for k in list(settings) if k in ("optimizer", "loss", "metrics")})
+    model.compile(engine=engine, **compiled)
+    history = model.fit(x, y(x) if callable(y) else y, epochs=3, verbose=0, validation_split=0.2, **settings)
+    return history.history["loss"] + history.history["val_loss"], model.get_weights()
+
+
+def classifier(*inner: Any) -> Any:
+    return lambda: cr.Sequential([*(layer() for layer in inner), cr.layers.Dense(3, activation="softmax")], seed=5)
+
+
+DENSE = lambda: cr.layers.Dense(17, activation="relu")  # noqa: E731
+MODELS = {
+    "relu": classifier(DENSE),
+    "deep": classifier(DENSE, lambda: cr.layers.Dense(5, activation="tanh"), DENSE),
+    "dropout": classifier(DENSE, lambda: cr.layers.Dropout(0.3)),
+    "cycled dropout": classifier(DENSE, lambda: cr.layers.CycledDropout(0.3, masks=4)),
+    "batch norm": classifier(DENSE, lambda: cr.layers.BatchNormalization()),
+    "layer norm": classifier(DENSE, lambda: cr.layers.LayerNormalization()),
+    "l2": classifier(lambda: cr.layers.Dense(9, activation="gelu", kernel_regularizer=1e-3)),
+    "max norm": classifier(lambda: cr.layers.Dense(9, activation="elu", kernel_constraint=cr.constraints.MaxNorm(1.0))),
+    "one unit": classifier(lambda: cr.layers.Dense(1, activation="sigmoid")),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_train_alike_on_both_engines(name: str) -> None:
+    native, reference = trained("native", MODELS[name]), trained("reference", MODELS[name])
+    np.testing.assert_allclose(native[0], reference[0], rtol=1e-9)
+    for a, b in zip(native[1], reference[1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
+
+
+OPTIMIZERS = [
+    "sgd",
+    cr.optimizers.SGD(0.05, momentum=0.9),
+    cr.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
+    "adagrad",
+    "rmsprop",
+    "adam",
+    "adamw",
+    cr.optimizers.Adam(0.01, global_clipnorm=0.5),
+    cr.optimizers.Adam(0.01, clipnorm=0.5),
+    cr.optimizers.Adam(0.01, clipvalue=0.05),
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_every_optimizer_trains_alike_on_both_engines(optimizer: Any) -> None:
+    native, reference = (trained(e, MODELS["relu"], optimizer=optimizer) for e in ("native", "reference"))
+    np.testing.assert_allclose(native[0], reference[0], rtol=1e-9)
+
+
+REGRESSION = ["mse", "half_squared_error", "euclidean", "mae", "huber", "log_cosh"]
+
+
+@pytest.mark.parametrize("loss", REGRESSION)
+def test_every_regression_loss_trains_alike_on_both_engines(loss: str) -> None:
+    def build() -> cr.Sequential:
+        return cr.Sequential([cr.layers.Dense(16, activation="tanh"), cr.layers.Dense(2)], seed=2)
+
+    y = lambda x: np.stack([x[:, 0] * x[:, 1], x[:, 2]], axis=1)  # noqa: E731
+    native, reference = (trained(e, build, loss=loss, y=y) for e in ("native", "reference"))
+    np.testing.assert_allclose(native[0], reference[0], rtol=1e-9)
+
+
+def test_sample_and_class_weights_and_metrics_agree() -> None:
+    weights = np.random.default_rng(0).uniform(0.5, 2.0, 203)
+    for settings in ({"sample_weight": weights}, {"class_weight": "balanced"}, {"metrics": ["accuracy"]}):
+        native, reference = (trained(e, MODELS["relu"], **dict(settings)) for e in ("native", "reference"))
+        np.testing.assert_allclose(native[0], reference[0], rtol=1e-9)
+
+
+def test_parameters_that_swap_are_read_before_they_are_written() -> None:
+    a, b = Parameter((3,), "a"), Parameter((3,), "b")
+    program = Program((), {"sum": total(a)}, assignments=((a, b), (b, a * 2.0)))
+    for engine in (Native(), Reference()):
+        state = State("float64")
+        state[a], state[b] = [1.0, 2.0, 3.0], [10.0, 20.0, 30.0]
+        assert float(engine.prepare(program, state).once({})["sum"]) == 6.0
+        np.testing.assert_array_equal(state[a], [10.0, 20.0, 30.0])
+        np.testing.assert_array_equal(state[b], [2.0, 4.0, 6.0])
