@@ -41,6 +41,7 @@ class Case:
 
 
 def table(name: str, target: str, metric: str, floor: float, *options: str) -> Case:
+    """The case of a parquet file, with its official split where the options name one."""
     official = "--split-column" in options
     source = str(DATA / "tabular" / f"{name}.parquet")
     return Case(name, source, ("--target", target, *options), metric, floor, not official)
@@ -114,6 +115,7 @@ def measure(case: Case, seed: int) -> dict[str, Any]:
 
 
 def main() -> int:
+    """Print the table; 1 where a floor is missed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

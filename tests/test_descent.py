@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from chainrule import optimizers, schedules
+from chainrule.descent import minimize
 from chainrule.errors import ShapeError, UnknownNameError, UsageError
 from chainrule.graph import Value
-from chainrule.descent import minimize
 from chainrule.ops.basic import absolute, exp, log, sign, sqrt, square
 from chainrule.ops.linear import dot
 from chainrule.ops.shapes import sum as sum_over

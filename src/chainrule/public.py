@@ -14,6 +14,7 @@ from chainrule import (
     regularizers,
     schedules,
 )
+from chainrule.descent import Minimum, minimize
 from chainrule.errors import (
     ChainruleError,
     DataError,
@@ -25,7 +26,6 @@ from chainrule.errors import (
 from chainrule.families import register
 from chainrule.functions import grad, gradcheck, hessian, hvp, jacobian, value_and_grad
 from chainrule.layers.network import input_symbol as Input
-from chainrule.descent import Minimum, minimize
 from chainrule.model import History, Model, Sequential, load
 from chainrule.training import EarlyStopping
 

@@ -65,8 +65,12 @@ def versions() -> dict[str, str]:
     """The versions that made a result."""
     from importlib import metadata
 
+    try:
+        own = metadata.version("chainrule")
+    except metadata.PackageNotFoundError:  # run from its sources
+        own = "not installed"
     return {
-        "chainrule": metadata.version("chainrule"),
+        "chainrule": own,
         "numpy": np.__version__,
         "python": platform.python_version(),
     }

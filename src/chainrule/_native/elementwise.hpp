@@ -1,7 +1,9 @@
-// Micro-operations on a block of rows × panel_width elements (kernels.hpp). Where an operand lies is
-// settled first, as a pointer with a step from row to row and from vector to vector; then each
+// Micro-operations on a block of rows × panel_width elements (kernels.hpp). Where an operand lies
+// is settled first, as a pointer with a step from row to row and from vector to vector; then each
 // micro-operation is one loop over the block.
 #pragma once
+#include <cstddef>
+
 #include "kernels.hpp"
 #include "math.hpp"
 
@@ -13,22 +15,28 @@ struct Place {
     std::ptrdiff_t row, vector;  // steps
 };
 
-// Short functions take both vectors of a row at once; of long ones a second copy would only cost space.
+// Short functions take both vectors of a row at once; of long ones a second copy would only cost
+// space.
 enum class Length { small, large };
 
-// to ← f(a), f(a, b) or f(a, b, c)
-template <Length length, class T, class F>
-CHAINRULE_INLINE void each(int rows, T* to, Place<T> a, Place<T> b, Place<T> c, F f) {
+// dst ← f(a), f(a, b) or f(a, b, c), of as many as f takes; place(number) says where each lies.
+template <class T, Length length, class Places, class F>
+CHAINRULE_INLINE void each(int rows, const MicroOp& op, Places place, F f) {
     using S = Simd<T>;
     using V = typename S::V;
+    constexpr int arity = requires(V v) { f(v); } ? 1 : requires(V v) { f(v, v); } ? 2 : 3;
+    T* to = place(op.dst).data;
+    Place<T> a = place(op.a), b = a, c = a;
+    if constexpr (arity > 1) b = place(op.b);
+    if constexpr (arity > 2) c = place(op.c);
     const auto vector = [&](int v) CHAINRULE_INLINED {
-        if constexpr (std::is_invocable_v<F, V>)
-            return f(S::load(a.data + v * a.vector));
-        else if constexpr (std::is_invocable_v<F, V, V>)
-            return f(S::load(a.data + v * a.vector), S::load(b.data + v * b.vector));
+        const V x = S::load(a.data + v * a.vector);
+        if constexpr (arity == 1)
+            return f(x);
+        else if constexpr (arity == 2)
+            return f(x, S::load(b.data + v * b.vector));
         else
-            return f(S::load(a.data + v * a.vector), S::load(b.data + v * b.vector),
-                     S::load(c.data + v * c.vector));
+            return f(x, S::load(b.data + v * b.vector), S::load(c.data + v * c.vector));
     };
     for (int r = 0; r < rows; ++r) {
         if constexpr (length == Length::small) {
@@ -40,8 +48,8 @@ CHAINRULE_INLINE void each(int rows, T* to, Place<T> a, Place<T> b, Place<T> c, 
         }
         to += panel_width<T>;
         a.data += a.row;
-        b.data += b.row;
-        c.data += c.row;
+        if constexpr (arity > 1) b.data += b.row;
+        if constexpr (arity > 2) c.data += c.row;
     }
 }
 
@@ -54,23 +62,25 @@ CHAINRULE_INLINE Vector<T> truth(typename Simd<T>::I mask) {
 template <class T>
 CHAINRULE_INLINE Vector<T> sign(Vector<T> a) {
     using S = Simd<T>;
-    return S::select((a > 0) | (a < 0), S::copy_sign(S::set1(1), a), S::select(a == 0, S::zero(), a));
+    return S::select((a > 0) | (a < 0), S::copy_sign(S::set1(1), a),
+                     S::select(a == 0, S::zero(), a));
 }
 
-#define CHAINRULE_MICRO(name, length, parameters, expression)                             \
-    case Micro::name:                                                                      \
-        each<Length::length>(rows, to, a, b, c, [] parameters CHAINRULE_INLINED { return expression; }); \
+#define CHAINRULE_MICRO(name, length, parameters, expression)                            \
+    case Micro::name:                                                                    \
+        each<T, Length::length>(rows, *code, place,                                      \
+                                [] parameters CHAINRULE_INLINED { return expression; }); \
         break
 
 template <class T>
-void elementwise(const MicroOp* code, int length, const Operand<T>* operands, int operand_count, int rows,
-                 T* scratch) {
+void elementwise(const MicroOp* code, int length, const Operand<T>* operands, int operand_count,
+                 int rows, T* scratch) {
     using S = Simd<T>;
     using V = typename S::V;
     constexpr int panel = panel_width<T>;
     const std::ptrdiff_t block = static_cast<std::ptrdiff_t>(rows) * panel;
 
-    Place<T> places[scratch_register] = {};
+    Place<T> places[scratch_register];
     for (int i = 0; i < operand_count; ++i, scratch += block) {
         T* data = operands[i].data;
         switch (operands[i].spread) {
@@ -97,8 +107,6 @@ void elementwise(const MicroOp* code, int length, const Operand<T>* operands, in
     };
 
     for (const MicroOp* end = code + length; code != end; ++code) {
-        T* const to = place(code->dst).data;
-        const Place<T> a = place(code->a), b = place(code->b), c = place(code->c);
         switch (code->op) {
             CHAINRULE_MICRO(copy, small, (V x), x);
             CHAINRULE_MICRO(add, small, (V x, V y), x + y);

@@ -20,6 +20,15 @@ enum class Micro : std::uint8_t {
     count_
 };
 
+inline constexpr const char* micro_names[] = {
+    "copy", "add", "subtract", "multiply", "divide", "power", "maximum", "minimum",
+    "greater", "greater_equal", "equal", "select",
+    "multiply_add",
+    "negative", "exp", "expm1", "log", "log1p", "sqrt", "square", "abs", "sign", "sin", "cos", "erf",
+    "sigmoid", "tanh", "relu", "softplus",
+};
+static_assert(sizeof micro_names / sizeof *micro_names == static_cast<std::size_t>(Micro::count_));
+
 // The places of a micro-operation: an operand's number, or scratch_register + k for the k-th register.
 inline constexpr int scratch_register = 64;
 inline constexpr int max_block_rows = 16;

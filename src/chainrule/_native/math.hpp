@@ -1,9 +1,9 @@
 // Elementary functions of vectors, from our own polynomials, so that no bit depends on a C library.
 //
-// Every polynomial and rational function is a minimax fit (Remez exchange in 200-bit arithmetic; linear
-// programming for the rational ones), its coefficients then rounded; beside each stands the largest error
-// it adds to the result. Errors are tested to stay below 3 units in the last place. Results too small
-// for a normal number may be flushed to zero. Arguments that are NaN give NaN.
+// Every polynomial is a minimax fit (Remez exchange in 200-bit arithmetic) whose coefficients were
+// then rounded; beside each stands the largest error it adds to the result, relative to it. Errors
+// are tested to stay below 3 units in the last place. Results too small for a normal number may be
+// flushed to zero. Arguments that are NaN give NaN.
 #pragma once
 #include "simd.hpp"
 
@@ -20,7 +20,8 @@ struct Format<float> {
     static constexpr int mantissa = 23;
     static constexpr std::int32_t bias = 127;
     static constexpr float min_normal = 0x1p-126f, tiny = 0x1p-13f;  // tiny² vanishes beside 1
-    static constexpr float round = 0x1.8p23f;  // x + round: x to the nearest integer, in the low bits
+    static constexpr float round =
+        0x1.8p23f;  // x + round: x to the nearest integer, in the low bits
     static constexpr float exp_max = 89, exp_min = -104, expm1_min = -20;
     static constexpr float log2_e = 0x1.715476p+0f;
     // ln 2 in two parts; the first times any exponent is exact.
@@ -129,7 +130,8 @@ CHAINRULE_INLINE Vector<T> expm1(Vector<T> x) {
     const auto low = n * F::ln2_low;
     const auto r = high - low;
     const auto p = r + S::fma(r * r, polynomial(r, F::exp), (high - r) - low);
-    const auto half = power_of_two<T>(n_rounded - 1);  // 2ⁿ⁻¹: 2ⁿ may overflow where the result does not
+    const auto half =
+        power_of_two<T>(n_rounded - 1);  // 2ⁿ⁻¹: 2ⁿ may overflow where the result does not
     const auto result = 2 * S::fma(half, p, half - T(0.5));
     return S::select(S::abs(x) < S::set1(F::tiny * F::tiny), x, result);
 }
@@ -144,14 +146,13 @@ template <class T>
 CHAINRULE_INLINE Scaled<T> scaled(Vector<T> x) {
     using S = Simd<T>;
     using F = Format<T>;
-    using U = typename S::UInt __attribute__((vector_size(CHAINRULE_VECTOR), may_alias));
+    constexpr T unit = static_cast<T>(typename S::Int{1} << F::mantissa);
     const auto denormal = x < S::set1(F::min_normal);
-    x = S::select(denormal, x * (F::round * 2), x);
+    x = S::select(denormal, x * (2 * unit), x);
     const auto root = S::bits(S::set1(F::sqrt_half)), one = S::bits(S::set1(1));
     const auto shifted = S::bits(x) - root;
     // The biased exponent, made a number by writing it below 2ᵐ.
-    constexpr T unit = static_cast<T>(typename S::Int{1} << F::mantissa);
-    const auto biased = (typename S::I)((U)(shifted + one) >> F::mantissa);
+    const auto biased = (typename S::I)((typename S::U)(shifted + one) >> F::mantissa);
     auto exponent = S::real(biased | S::bits(S::set1(unit))) - (unit + T(F::bias));
     exponent -= S::select(denormal, S::set1(T(F::mantissa + 1)), S::zero());
     const auto below = S::set1i((typename S::Int{1} << F::mantissa) - 1);
@@ -166,7 +167,8 @@ CHAINRULE_INLINE Vector<T> log_of_parts(Vector<T> e, Vector<T> f, Vector<T> low)
     const auto s = f / (2 + f);
     const auto z = s * s;
     const auto half = T(0.5) * f * f;
-    const auto small = S::fma(s, S::fma(z, polynomial(z, F::log), half), S::fma(e, S::set1(F::ln2_low), low));
+    const auto small =
+        S::fma(s, S::fma(z, polynomial(z, F::log), half), S::fma(e, S::set1(F::ln2_low), low));
     return S::fma(e, S::set1(F::ln2), f - (half - small));
 }
 
@@ -222,16 +224,28 @@ CHAINRULE_INLINE Vector<T> softplus(Vector<T> x) {
     return S::at_least(x, S::zero()) + log1p<T>(exp<T>(-S::abs(x)));
 }
 
-// x P(x²) / Q(x²); 2⁻²⁹ for |x| ≤ 9.02, where the result is 1 in single precision.
+// 2ˣ with a relative error of about 2⁻²⁴, for x whose result is a normal number.
+CHAINRULE_INLINE Vector<float> short_exp2(Vector<float> x) {
+    using S = Simd<float>;
+    // 2⁻²⁶ for |f| ≤ ½.
+    static constexpr float c[] = {0x1p+0f,        0x1.62e43p-1f,   0x1.ebfbdap-3f, 0x1.c6aed4p-5f,
+                                  0x1.3b2dbcp-7f, 0x1.5f4598p-10f, 0x1.41d32p-13f};
+    const auto round = S::set1(Format<float>::round);
+    const auto n_rounded = x + round;
+    return polynomial(x - (n_rounded - round), c) * power_of_two<float>(n_rounded);
+}
+
+// x + x³ N(x²) or 1 − 2 / (e²ˣ + 1), which is 1 in single precision from 9.02.
 CHAINRULE_INLINE Vector<float> tanh(Vector<float> x) {
     using S = Simd<float>;
-    static constexpr float p[] = {1, 0x1.1a5306p-3f, 0x1.06b3bp-8f, 0x1.08fd32p-15f, 0x1.b40c0cp-25f};
-    static constexpr float q[] = {1,               0x1.e27ed8p-2f,  0x1.c6739ep-6f,
-                                  0x1.b92dfp-12f, 0x1.b23142p-20f, 0x1.956ae8p-31f};
-    const auto y = S::at_least(S::at_most(x, S::set1(9.02f)), S::set1(-9.02f));
-    const auto z = y * y;
-    const auto t = y * polynomial(z, p) / polynomial(z, q);
-    return S::at_least(S::at_most(t, S::set1(1)), S::set1(-1));
+    // 2⁻²⁷ for |x| ≤ 0.55.
+    static constexpr float near[] = {-0x1.55554cp-2f, 0x1.110d3ap-3f, -0x1.b92ba8p-5f,
+                                     0x1.5955fp-6f, -0x1.9bb6dap-8f};
+    const auto a = S::abs(x), z = x * x;
+    const auto inner = S::fma(a * z, polynomial(z, near), a);
+    const auto e = short_exp2(S::at_most(a, S::set1(9.02f)) * (2 * Format<float>::log2_e));
+    const auto outer = 1 - 2 / (e + 1);
+    return S::copy_sign(S::select(a < 0.55f, inner, outer), x);
 }
 
 // t / (t + 2) with t = e²ˣ − 1
@@ -241,34 +255,39 @@ CHAINRULE_INLINE Vector<double> tanh(Vector<double> x) {
     return S::copy_sign(t / (t + 2), x);
 }
 
-// x P(x²) / Q(x²); 2⁻²⁸ for |x| ≤ 3.93, where the result is 1 in single precision.
+// x + x N(x²) or 1 − 2^F(x), which is 1 in single precision from 3.93.
 CHAINRULE_INLINE Vector<float> erf(Vector<float> x) {
     using S = Simd<float>;
-    static constexpr float p[] = {0x1.20dd76p+0f, 0x1.7b2ecp-3f,   0x1.bc746ep-5f, 0x1.f75aeep-9f,
-                                  0x1.8b7dp-12f,  0x1.360bb2p-18f, -0x1.b9cb22p-27f};
-    static constexpr float q[] = {1,               0x1.fd5ab6p-2f,  0x1.d27b24p-4f,
-                                  0x1.f9c4d6p-7f, 0x1.556b36p-10f, 0x1.06259ep-14f};
-    const auto y = S::at_least(S::at_most(x, S::set1(3.93f)), S::set1(-3.93f));
-    const auto z = y * y;
-    const auto t = y * polynomial(z, p) / polynomial(z, q);
-    return S::at_least(S::at_most(t, S::set1(1)), S::set1(-1));
+    // 2⁻²⁵ for |x| ≤ 0.9.
+    static constexpr float near[] = {0x1.06eba6p-3f,  -0x1.8127p-2f,  0x1.ce1ecp-4f,
+                                     -0x1.b6cb94p-6f, 0x1.48bdbep-8f, -0x1.4065b6p-11f};
+    // log₂(1 − erf x) for 0.9 ≤ x ≤ 3.93; 2⁻²⁸.
+    static constexpr float far[] = {-0x1.0c4faep-12f, -0x1.a0830ap+0f, -0x1.d691dep-1f,
+                                    -0x1.33652cp-3f,  0x1.07499ap-5f,  -0x1.20e96ep-8f,
+                                    0x1.2a4e5p-12f};
+    const auto a = S::abs(x);
+    const auto inner = S::fma(a, polynomial(a * a, near), a);
+    const auto outer = 1 - short_exp2(polynomial(S::at_most(a, S::set1(3.93f)), far));
+    return S::copy_sign(S::select(a < 0.9f, inner, outer), x);
 }
 
 CHAINRULE_INLINE Vector<double> erf(Vector<double> x) {
     using S = Simd<double>;
     // erf x / x − 1 in powers of x², |x| ≤ 1; 2⁻⁵⁵.
     static constexpr double near[] = {
-        0x1.06eba8214db69p-3,  -0x1.812746b0379e6p-2,  0x1.ce2f21a042b34p-4,  -0x1.b82ce31284f28p-6,
-        0x1.565bcd0dbd6a0p-8,  -0x1.c02db3db41f63p-11, 0x1.f9a321e3d5185p-14, -0x1.f4d1e42313c4ap-17,
-        0x1.b9df2f72d01b3p-20, -0x1.5f1f39008e642p-23, 0x1.f7b9454031879p-27, -0x1.38ab0aa58f781p-30,
+        0x1.06eba8214db69p-3,   -0x1.812746b0379e6p-2,  0x1.ce2f21a042b34p-4,
+        -0x1.b82ce31284f28p-6,  0x1.565bcd0dbd6a0p-8,   -0x1.c02db3db41f63p-11,
+        0x1.f9a321e3d5185p-14,  -0x1.f4d1e42313c4ap-17, 0x1.b9df2f72d01b3p-20,
+        -0x1.5f1f39008e642p-23, 0x1.f7b9454031879p-27,  -0x1.38ab0aa58f781p-30,
         0x1.062451ba856a7p-34};
     // exp(x²) (1 − erf x) in powers of u = (5.2 − 2.2 x) / (x + 2), 1 ≤ x ≤ 6; 2⁻⁵⁵.
     static constexpr double far[] = {
-        0x1.c57cd9cd3f3a9p-3,   0x1.4b8edae15a040p-3,   0x1.3be3609c853c1p-5,   0x1.6e44c727635fap-8,
-        0x1.9d6e4a465a0c1p-13,  -0x1.52ddf802e62c2p-14, -0x1.ec9d233129f34p-18, 0x1.09b13b2b7b3fdp-19,
-        0x1.5f1cac8487ca8p-23,  -0x1.2ce0d7b713d6ap-24, -0x1.437748c64a3afp-31, 0x1.68c5c78f2b327p-29,
-        -0x1.27badae76f986p-32, -0x1.485b00f86fa66p-34, 0x1.884f8cf1c2741p-36,  0x1.08af2fe35647ep-41,
-        -0x1.13591ff269fc3p-40};
+        0x1.c57cd9cd3f3a9p-3,   0x1.4b8edae15a040p-3,   0x1.3be3609c853c1p-5,
+        0x1.6e44c727635fap-8,   0x1.9d6e4a465a0c1p-13,  -0x1.52ddf802e62c2p-14,
+        -0x1.ec9d233129f34p-18, 0x1.09b13b2b7b3fdp-19,  0x1.5f1cac8487ca8p-23,
+        -0x1.2ce0d7b713d6ap-24, -0x1.437748c64a3afp-31, 0x1.68c5c78f2b327p-29,
+        -0x1.27badae76f986p-32, -0x1.485b00f86fa66p-34, 0x1.884f8cf1c2741p-36,
+        0x1.08af2fe35647ep-41,  -0x1.13591ff269fc3p-40};
     const auto a = S::abs(x);
     const auto inner = S::fma(x, polynomial(x * x, near), x);
     const auto b = S::at_least(S::at_most(a, S::set1(6)), S::set1(1));
@@ -278,20 +297,35 @@ CHAINRULE_INLINE Vector<double> erf(Vector<double> x) {
 }
 
 // The fraction of x · 2/π that remains beside the nearest integer, as high + low, and that integer
-// modulo 4, for finite |x| ≥ 2²⁰ (Payne & Hanek, 1983): only the bits of 2/π that matter are multiplied.
+// modulo 4, for finite |x| ≥ 2²⁰ (Payne & Hanek, 1983): only the bits of 2/π that matter are
+// multiplied.
 struct Turn {
     double high, low;
     std::int64_t quarter;
 };
 
 static inline Turn quarter_turns(double x) {
-    static constexpr std::uint64_t two_over_pi[] = {
-        0,                  0xa2f9836e4e441529, 0xfc2757d1f534ddc0, 0xdb6295993c439041,
-        0xfe5163abdebbc561, 0xb7246e3a424dd2e0, 0x06492eea09d1921c, 0xfe1deb1cb129a73e,
-        0xe88235f52ebb4484, 0xe99c7026b45f7e41, 0x3991d639835339f4, 0x9c845f8bbdf9283b,
-        0x1ff897ffde05980f, 0xef2f118b5a0a6d1f, 0x6d367ecf27cb09b7, 0x4f463f669e5fea2d,
-        0x7527bac7ebe5f17b, 0x3d0739f78a5292ea, 0x6bfb5fb11f8d5d08, 0x56033046fc7b6bab,
-        0xf0cfbc209af4361d};
+    static constexpr std::uint64_t two_over_pi[] = {0,
+                                                    0xa2f9836e4e441529,
+                                                    0xfc2757d1f534ddc0,
+                                                    0xdb6295993c439041,
+                                                    0xfe5163abdebbc561,
+                                                    0xb7246e3a424dd2e0,
+                                                    0x06492eea09d1921c,
+                                                    0xfe1deb1cb129a73e,
+                                                    0xe88235f52ebb4484,
+                                                    0xe99c7026b45f7e41,
+                                                    0x3991d639835339f4,
+                                                    0x9c845f8bbdf9283b,
+                                                    0x1ff897ffde05980f,
+                                                    0xef2f118b5a0a6d1f,
+                                                    0x6d367ecf27cb09b7,
+                                                    0x4f463f669e5fea2d,
+                                                    0x7527bac7ebe5f17b,
+                                                    0x3d0739f78a5292ea,
+                                                    0x6bfb5fb11f8d5d08,
+                                                    0x56033046fc7b6bab,
+                                                    0xf0cfbc209af4361d};
     using Wide = unsigned __int128;
     std::uint64_t bits;
     std::memcpy(&bits, &x, sizeof x);
@@ -307,7 +341,8 @@ static inline Turn quarter_turns(double x) {
     const Wide low = Wide{g[2]} * whole;
     const Wide middle = Wide{g[1]} * whole + static_cast<std::uint64_t>(low >> 64);
     const std::uint64_t top = g[0] * whole + static_cast<std::uint64_t>(middle >> 64);
-    const std::uint64_t next = static_cast<std::uint64_t>(middle), last = static_cast<std::uint64_t>(low);
+    const std::uint64_t next = static_cast<std::uint64_t>(middle),
+                        last = static_cast<std::uint64_t>(low);
     // Two bits of quarters, then a fraction, taken to lie in [−½, ½).
     std::uint64_t quarter = top >> 62;
     std::uint64_t high = top << 2 | next >> 62, rest = next << 2 | last >> 62;
@@ -317,10 +352,11 @@ static inline Turn quarter_turns(double x) {
         high = ~high;
         rest = ~rest;
     }
-    const double part[] = {static_cast<double>(static_cast<std::int64_t>(high >> 32)) * 0x1p-32,
-                           static_cast<double>(static_cast<std::int64_t>(high & 0xffffffff)) * 0x1p-64,
-                           static_cast<double>(static_cast<std::int64_t>(rest >> 32)) * 0x1p-96,
-                           static_cast<double>(static_cast<std::int64_t>(rest & 0xffffffff)) * 0x1p-128};
+    const double part[] = {
+        static_cast<double>(static_cast<std::int64_t>(high >> 32)) * 0x1p-32,
+        static_cast<double>(static_cast<std::int64_t>(high & 0xffffffff)) * 0x1p-64,
+        static_cast<double>(static_cast<std::int64_t>(rest >> 32)) * 0x1p-96,
+        static_cast<double>(static_cast<std::int64_t>(rest & 0xffffffff)) * 0x1p-128};
     double sum = part[3], error = 0;
     for (int i = 2; i >= 0; --i) {
         const double longer = part[i] + sum;
@@ -345,9 +381,9 @@ CHAINRULE_INLINE Vector<double> sine(Vector<double> x, std::int64_t quarters) {
     static constexpr double odd[] = {-0x1.5555555555549p-3,  0x1.111111110f861p-7,
                                      -0x1.a01a019c0e46bp-13, 0x1.71de3574b62abp-19,
                                      -0x1.ae5e63ca95f92p-26, 0x1.5d924608f5007p-33};
-    static constexpr double even[] = {0x1.555555555554cp-5,   -0x1.6c16c16c15162p-10,
-                                      0x1.a01a019caef43p-16,  -0x1.27e4f807d6b31p-22,
-                                      0x1.1ee9ea6d21983p-29,  -0x1.8fadd09fa33e4p-37};
+    static constexpr double even[] = {0x1.555555555554cp-5,  -0x1.6c16c16c15162p-10,
+                                      0x1.a01a019caef43p-16, -0x1.27e4f807d6b31p-22,
+                                      0x1.1ee9ea6d21983p-29, -0x1.8fadd09fa33e4p-37};
     const auto round = S::set1(Format<double>::round);
     const auto n_rounded = S::fma(x, S::set1(0x1.45f306dc9c883p-1), round);
     const auto n = n_rounded - round;
@@ -389,7 +425,8 @@ CHAINRULE_INLINE Vector<double> sine(Vector<double> x, std::int64_t quarters) {
     const auto halved = 0.5 * z;
     const auto sine_of = r + S::fma(r * z, polynomial(z, odd), low * (1 - halved));
     const auto whole = 1 - halved;
-    const auto cosine_of = whole + (((1 - whole) - halved) + S::fma(z * z, polynomial(z, even), -r * low));
+    const auto cosine_of =
+        whole + (((1 - whole) - halved) + S::fma(z * z, polynomial(z, even), -r * low));
     const auto swap = (quarter & 1) != 0;
     const auto flip = (quarter & 2) << 62;
     return S::real(S::bits(S::select(swap, cosine_of, sine_of)) ^ flip);
@@ -400,10 +437,12 @@ CHAINRULE_INLINE Vector<double> sin(Vector<double> x) {
 }
 CHAINRULE_INLINE Vector<double> cos(Vector<double> x) { return sine(x, 1); }
 CHAINRULE_INLINE Vector<float> sin(Vector<float> x) {
-    return in_double(x, x, [](Vector<double> v, Vector<double>) CHAINRULE_INLINED { return sin(v); });
+    return in_double(x, x,
+                     [](Vector<double> v, Vector<double>) CHAINRULE_INLINED { return sin(v); });
 }
 CHAINRULE_INLINE Vector<float> cos(Vector<float> x) {
-    return in_double(x, x, [](Vector<double> v, Vector<double>) CHAINRULE_INLINED { return cos(v); });
+    return in_double(x, x,
+                     [](Vector<double> v, Vector<double>) CHAINRULE_INLINED { return cos(v); });
 }
 
 // aᵇ for finite a > 0: e^(b log a), log a in two parts, good to 2⁻⁶⁵ of itself.
@@ -464,7 +503,8 @@ CHAINRULE_INLINE Vector<T> power(Vector<T> a, Vector<T> b) {
     result = S::select(base == 0, S::select(b < 0, inf, zero), result);
     result = S::select(base == inf, S::select(b < 0, zero, inf), result);
     const auto whole = is_whole<T>(b), odd = whole & ~is_whole<T>(b * T(0.5));
-    const auto result_signed = S::real(S::bits(result) ^ (odd & S::bits(a) & S::set1i(S::sign_bit)));
+    const auto result_signed =
+        S::real(S::bits(result) ^ (odd & S::bits(a) & S::set1i(S::sign_bit)));
     const auto undefined = (a != a) | (b != b) | ((a < 0) & ~whole & (base != inf));
     result = S::select(undefined, not_a_number<T>(), result_signed);
     return S::select((b == 0) | (a == 1), S::set1(1), result);

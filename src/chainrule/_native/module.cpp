@@ -1,12 +1,17 @@
 // The Python face of the compiled module: the only file that knows nanobind.
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include "bind.hpp"
+#include "kernels.hpp"
 #include "philox.hpp"
+#include "testing.hpp"
+#include "testing_elementwise.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -28,17 +33,37 @@ Vector<T> drawn(std::uint64_t seed, std::uint64_t counter, std::uint32_t stream,
     return Vector<T>(data.release(), {n}, owner);
 }
 
+nb::dict opcodes() {
+    nb::dict numbers;
+    for (std::size_t i = 0; i < std::size(chainrule::micro_names); ++i)
+        numbers[chainrule::micro_names[i]] = i;
+    return numbers;
+}
+
+nb::list instruction_sets() {
+    nb::list present;
+    for (const char* isa : {"avx512", "avx2", "portable"})
+        if (chainrule::kernels<float>(isa)) present.append(isa);
+    return present;
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
     using namespace chainrule;
     m.doc() = "The compiled part of chainrule.";
-    m.def(
-        "opcodes", [] { return nb::dict(); }, "The operations that have a kernel: name to number.");
+    bind_plans(m);
+    m.def("opcodes", opcodes, "The micro-operations that have a kernel: name to number.");
+    m.def("chosen_isa", chosen_isa,
+          "The instruction set in use: the fastest that is tested, or what CHAINRULE_ISA names.");
+    m.def("instruction_sets", instruction_sets, "Those compiled in that this machine has.");
     m.def("words", drawn<std::uint32_t, philox_words>, "seed"_a, "counter"_a, "stream"_a, "n"_a,
           "See chainrule.random.words.");
     m.def("halves", drawn<std::uint16_t, philox_halves>, "seed"_a, "counter"_a, "stream"_a, "n"_a,
           "See chainrule.random.halves.");
     m.def("permutation", drawn<std::int64_t, philox_permutation>, "seed"_a, "counter"_a, "stream"_a,
           "n"_a, "See chainrule.random.permutation.");
+    nb::module_ tests = m.def_submodule("testing", "What the tests call: one kernel at a time.");
+    testing::define_testing(tests);
+    testing::define_elementwise(tests);
 }

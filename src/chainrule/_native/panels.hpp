@@ -156,6 +156,9 @@ inline void block_halves(const Draw& draw, std::uint64_t block, int n, std::uint
     }
 }
 
+// Elements of a dropout mask at once, whole panels; halves of one Philox block.
+inline constexpr int mask_chunk = 512, block_group = 8;
+
 // Rows [first, last) of a dropout mask of rows × columns in panels: 1/(1 − rate), or 0 for element
 // i in C order where half i of the draw is below round(rate·65536). `key` holds the seed, low word
 // and high, and the counter, low and high.
@@ -166,15 +169,14 @@ void dropout_panels(const std::uint32_t* key, std::uint32_t stream, double rate,
                     stream};
     const auto threshold = static_cast<int>(std::nearbyint(rate * 65536));  // a half to even
     const T kept = static_cast<T>(1.0 / (1.0 - rate));
-    constexpr int chunk = 512, group = 8;  // elements at once: whole panels; halves of a block
     with_panel(panel, [=](auto width) {
         for (int r = first; r < last; ++r)
-            for (int begin = 0; begin < columns; begin += chunk) {
-                const int count = std::min(chunk, columns - begin);
+            for (int begin = 0; begin < columns; begin += mask_chunk) {
+                const int count = std::min(mask_chunk, columns - begin);
                 const std::uint64_t element = static_cast<std::uint64_t>(r) * columns + begin;
-                const int skipped = static_cast<int>(element % group);
-                std::array<std::uint16_t, chunk + 2 * group> halves;
-                block_halves(draw, element / group, skipped + count, halves.data());
+                const int skipped = static_cast<int>(element % block_group);
+                std::array<std::uint16_t, mask_chunk + 2 * block_group> halves;
+                block_halves(draw, element / block_group, skipped + count, halves.data());
                 T* target = to + static_cast<std::size_t>(r) * width +
                             static_cast<std::size_t>(begin) * rows;
                 each_panel<width>(rows, count, [&](int column, std::size_t place, auto n) {

@@ -1,7 +1,6 @@
 #include "plan.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -37,7 +36,6 @@ Plan<T>::Plan(const Kernels<T>& kernels, std::vector<Buffer> buffers,
     for (const auto& instruction : instructions_)
         places = std::max(places, instruction.registers + instruction.operands.size() + 1);
     scratch_size_ = (places + 1) * max_block_rows * panel_;
-    scratch_.assign(scratch_size_, T(0));
     for (std::size_t i = 0; i < buffers_.size(); ++i)
         if (buffers_[i].rows != batch_rows) {
             if (buffers_[i].layout == Layout::integers)
@@ -78,6 +76,14 @@ void Plan<T>::reserve(int rows) {
                 data_[i].assign(size_of(buffers_[i], rows), T(0));
         }
     reserved_ = rows;
+    shared_out_.clear();
+    work_ = 0;
+    for (const auto& instruction : instructions_) {
+        constexpr double worth_a_barrier = 4000;
+        const double work = work_of(instruction);
+        work_ += work;
+        shared_out_.push_back(work > worth_a_barrier);
+    }
 }
 
 template <class T>
@@ -102,39 +108,90 @@ void Plan<T>::read_integers(int buffer, std::int64_t* to, int rows) const {
     std::copy_n(integers_[buffer].data(), rows, to);
 }
 
+// Roughly the nanoseconds of one thread.
 template <class T>
-std::int64_t Plan<T>::run(std::span<const Source> sources, std::span<const TableColumn> table,
-                          const std::int64_t* order, std::int64_t row_count, std::int64_t batch_size,
-                          std::int64_t first, std::int64_t last, std::span<const int> summed,
-                          double* sums, const std::atomic<bool>* stop) {
-    reserve(static_cast<int>(std::min(batch_size, row_count)));
-    for (std::int64_t step = first; step < last; ++step) {
-        if (stop && stop->load(std::memory_order_relaxed)) return step - first;
-        const std::int64_t begin = step * batch_size;
-        rows_ = static_cast<int>(std::min(batch_size, row_count - begin));
-        const std::int64_t* chosen = order + begin;
-        for (const auto& source : sources) {
-            if (buffers_[source.buffer].layout == Layout::integers)
-                gather_integers(source.data, source.element, std::max(1, columns_of(source.buffer)), chosen,
-                                rows_, integers(source.buffer));
-            else if (buffers_[source.buffer].layout == Layout::column)
-                gather_column(source.data, source.element, chosen, rows_, data(source.buffer));
-            else
-                gather_panels(source.data, source.element, columns_of(source.buffer), chosen, rows_, panel_,
-                              data(source.buffer));
-        }
-        for (const auto& column : table) {
-            if (column.words)
-                std::copy_n(column.words + 4 * step, 4, keys_[column.buffer].begin());
-            else
-                data(column.buffer)[0] = static_cast<T>(column.numbers[step]);
-        }
-        if (batch_size_buffer_ >= 0) data(batch_size_buffer_)[0] = static_cast<T>(rows_);
-        for (const auto& instruction : instructions_) carry_out(instruction, 0, 1);
-        for (std::size_t i = 0; i < summed.size(); ++i)
-            sums[i] += static_cast<double>(data(summed[i])[0]);
+double Plan<T>::work_of(const Instruction& instruction) const {
+    const auto elements = [&](int buffer) {
+        return buffer < 0 ? 0.0 : static_cast<double>(rows_of(buffer)) * std::max(1, columns_of(buffer));
+    };
+    switch (instruction.op) {
+        case Opcode::nn:
+            return elements(instruction.a) * columns_of(instruction.b) / 16;
+        case Opcode::tn:
+            return elements(instruction.a) * columns_of(instruction.b) / 16 +
+                   instruction.code.size() * columns_of(instruction.a) * columns_of(instruction.b) / 8.0;
+        case Opcode::elementwise:
+            return elements(instruction.out) * instruction.code.size() / 8;
+        default:
+            return elements(instruction.a);
     }
-    return last - first;
+}
+
+template <class T>
+void Plan<T>::gather(const Source& source, const std::int64_t* chosen, int part, int parts) {
+    const Share share(rows_, part, parts);
+    const int columns = std::max(1, columns_of(source.buffer));
+    switch (buffers_[source.buffer].layout) {
+        case Layout::integers:
+            if (part == 0)
+                gather_integers(source.data, source.element, columns, chosen, rows_, integers(source.buffer));
+            return;
+        case Layout::matrix:
+            return gather_panels(source.data, source.element, columns, chosen, rows_, panel_,
+                                 data(source.buffer), share.begin, share.end);
+        default:
+            if (part == 0)
+                gather_column(source.data, source.element, chosen, rows_, data(source.buffer));
+    }
+}
+
+template <class T>
+void Plan<T>::fill(std::span<const TableColumn> table, std::int64_t step) {
+    for (const auto& column : table) {
+        if (column.words)
+            std::copy_n(column.words + 4 * step, 4, keys_[column.buffer].begin());
+        else
+            data(column.buffer)[0] = static_cast<T>(column.numbers[step]);
+    }
+    if (batch_size_buffer_ >= 0) data(batch_size_buffer_)[0] = static_cast<T>(rows_);
+}
+
+template <class T>
+void Plan<T>::run(std::span<const Source> sources, std::span<const TableColumn> table,
+                  const std::int64_t* order, std::int64_t row_count, std::int64_t batch_size,
+                  std::int64_t first, std::int64_t last, std::span<const int> summed, double* sums,
+                  int threads) {
+    reserve(static_cast<int>(std::min(batch_size, row_count)));
+    // Below so many nanoseconds a step, meeting at barriers costs more than sharing saves.
+    constexpr double worth_sharing = 100'000;
+    const int parts = work_ < worth_sharing ? 1 : std::max(1, threads);
+    scratch_.resize(scratch_size_ * parts);
+    out_of_range_ = false;
+    team_.run(parts, [&](int part) noexcept {
+        for (std::int64_t step = first; step < last; ++step) {
+            const std::int64_t begin = step * batch_size;
+            if (part == 0) {
+                rows_ = static_cast<int>(std::min(batch_size, row_count - begin));
+                fill(table, step);
+            }
+            team_.barrier();
+            for (const auto& source : sources) gather(source, order + begin, part, parts);
+            bool apart = true;  // whether the threads may be at different instructions
+            for (std::size_t i = 0; i < instructions_.size(); ++i) {
+                if (apart || shared_out_[i]) team_.barrier();
+                if (shared_out_[i])
+                    carry_out(instructions_[i], part, parts);
+                else if (part == 0)
+                    carry_out(instructions_[i], 0, 1);
+                apart = shared_out_[i];
+            }
+            if (apart) team_.barrier();
+            if (part == 0)
+                for (std::size_t i = 0; i < summed.size(); ++i)
+                    sums[i] += static_cast<double>(data(summed[i])[0]);
+        }
+    });
+    if (out_of_range_) throw std::out_of_range("a number names no row of the table it is looked up in");
 }
 
 template <class T>
@@ -339,11 +396,12 @@ void Plan<T>::whole(const Instruction& instruction) {
             const int columns = columns_of(instruction.a);
             for (int i = 0; i < n; ++i) {
                 const auto row = integers(instruction.b)[i];
+                if (row < 0 || row >= table_rows) {
+                    out_of_range_ = true;
+                    continue;
+                }
                 for (int j = 0; j < columns; ++j)
-                    data(out)[place(n, i, j)] =
-                        row >= 0 && row < table_rows
-                            ? data(instruction.a)[place(table_rows, static_cast<int>(row), j)]
-                            : T(NAN);
+                    data(out)[place(n, i, j)] = data(instruction.a)[place(table_rows, static_cast<int>(row), j)];
             }
             return;
         }
@@ -352,7 +410,10 @@ void Plan<T>::whole(const Instruction& instruction) {
             std::fill_n(data(out), static_cast<std::size_t>(panels_of(out)) * total * panel_, T(0));
             for (int i = 0; i < n; ++i) {
                 const auto row = integers(instruction.b)[i];
-                if (row < 0 || row >= total) continue;
+                if (row < 0 || row >= total) {
+                    out_of_range_ = true;
+                    continue;
+                }
                 for (int j = 0; j < columns; ++j)
                     data(out)[place(total, static_cast<int>(row), j)] += data(instruction.a)[place(n, i, j)];
             }
@@ -370,7 +431,7 @@ void Plan<T>::whole(const Instruction& instruction) {
             return;
         }
         default:
-            throw std::logic_error("an instruction without a kernel");
+            return;  // every opcode has its case here or in carry_out
     }
 }
 

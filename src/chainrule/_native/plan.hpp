@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "kernels.hpp"
+#include "team.hpp"
+#include "panels.hpp"
 
 namespace chainrule {
 
@@ -56,8 +58,6 @@ struct Instruction {
 };
 
 // Rows of the data: a row-major array of `columns` numbers a row.
-enum class Element : std::uint8_t { float32, float64, uint8, int64 };
-
 struct Source {
     const void* data;
     Element element;
@@ -83,14 +83,18 @@ class Plan {
     void read_integers(int buffer, std::int64_t* to, int rows) const;
 
     // Steps [first, last): gather the rows, fill the scalars, carry out the instructions, add each summed
-    // scalar buffer to its sum. Returns the number of steps done: fewer where `stop` became true.
-    std::int64_t run(std::span<const Source> sources, std::span<const TableColumn> table,
-                     const std::int64_t* order, std::int64_t row_count, std::int64_t batch_size,
-                     std::int64_t first, std::int64_t last, std::span<const int> summed, double* sums,
-                     const std::atomic<bool>* stop);
+    // scalar buffer to its sum. At most `threads` threads share the work; the result does not depend on
+    // how many. Throws std::out_of_range where an integer names no row of a table.
+    void run(std::span<const Source> sources, std::span<const TableColumn> table,
+             const std::int64_t* order, std::int64_t row_count, std::int64_t batch_size,
+             std::int64_t first, std::int64_t last, std::span<const int> summed, double* sums,
+             int threads);
 
   private:
     void reserve(int rows);
+    double work_of(const Instruction& instruction) const;
+    void gather(const Source& source, const std::int64_t* chosen, int part, int parts);
+    void fill(std::span<const TableColumn> table, std::int64_t step);
     void carry_out(const Instruction& instruction, int part, int parts);
     void product_nn(const Instruction& instruction, int part, int parts);
     void product_tn(const Instruction& instruction, int part, int parts);
@@ -115,6 +119,10 @@ class Plan {
     std::vector<std::vector<T>> data_;
     std::vector<std::vector<std::int64_t>> integers_;
     std::vector<std::array<std::uint32_t, 4>> keys_;
+    std::vector<bool> shared_out_;  // which instructions are worth sharing out
+    double work_ = 0;               // of a step of reserved_ rows
+    std::atomic<bool> out_of_range_{false};
+    Team team_;
     std::vector<T> scratch_;
     std::size_t scratch_size_ = 0;
 };

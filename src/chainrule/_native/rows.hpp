@@ -67,7 +67,8 @@ template <class T>
 CHAINRULE_INLINE typename Simd<T>::V largest(const T* row, int rows, int columns) {
     using S = Simd<T>;
     using V = typename S::V;
-    const V lowest = S::set1(-std::numeric_limits<T>::infinity());
+    constexpr T infinity = std::numeric_limits<T>::infinity();
+    const V lowest = S::set1(-infinity);
     V most = lowest;
     each_vector<T>(rows, columns, [&](std::size_t offset, typename S::I mask) {
         most = S::max(most, S::select(mask, S::load(row + offset), lowest));
@@ -166,6 +167,7 @@ void sparse_cross_entropy(const T* x, const std::int64_t* labels, int rows, int 
     using S = Simd<T>;
     using V = typename S::V;
     constexpr int width = S::width, panel = panel_width<T>;
+    constexpr T unknown = std::numeric_limits<T>::quiet_NaN();
     for (int begin = first; begin < last; begin += width) {
         const int count = last - begin < width ? last - begin : width;
         T sums[width] = {},
@@ -176,8 +178,8 @@ void sparse_cross_entropy(const T* x, const std::int64_t* labels, int rows, int 
             sums[i] = sum_exp(row, rows, columns, most, [](std::size_t, V) {})[0];
             const std::int64_t label = labels[begin + i];
             const bool known = 0 <= label && label < columns;
-            gaps[i] = known ? most[0] - row[(label / panel) * rows * panel + label % panel]
-                            : std::numeric_limits<T>::quiet_NaN();
+            gaps[i] =
+                known ? most[0] - row[(label / panel) * rows * panel + label % panel] : unknown;
         }
         T losses[width];
         S::store(losses, log<T>(S::load(sums)) + S::load(gaps));

@@ -1,7 +1,8 @@
-// Vectors of the instruction set this translation unit is compiled for: CHAINRULE_VECTOR bytes wide,
-// inside the namespace CHAINRULE_ISA. Everything is exact or correctly rounded; a fused multiply-add is
-// written out wherever one is meant, and the compiler makes none of its own (-ffp-contract=off).
-// Without hardware for it (the portable set on x86-64) `fma` is a product and a sum, rounded twice.
+// Vectors of the instruction set this translation unit is compiled for: CHAINRULE_VECTOR bytes
+// wide, inside the namespace CHAINRULE_ISA. Everything is exact or correctly rounded; a fused
+// multiply-add is written out wherever one is meant, and the compiler makes none of its own
+// (-ffp-contract=off). Without hardware for it (the portable set on x86-64) `fma` is a product and
+// a sum, rounded twice.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +16,8 @@
 #endif
 
 #ifndef CHAINRULE_ISA
-#error "define CHAINRULE_ISA (a namespace) and CHAINRULE_VECTOR (bytes) before including a kernel header"
+#error \
+    "define CHAINRULE_ISA (a namespace) and CHAINRULE_VECTOR (bytes) before including a kernel header"
 #endif
 #define CHAINRULE_INLINED __attribute__((always_inline))
 #define CHAINRULE_INLINE static inline CHAINRULE_INLINED
@@ -31,6 +33,7 @@ struct Simd {
     using UInt = std::make_unsigned_t<Int>;
     typedef T V __attribute__((vector_size(CHAINRULE_VECTOR), may_alias));
     typedef Int I __attribute__((vector_size(CHAINRULE_VECTOR), may_alias));  // also masks: 0 or -1
+    typedef UInt U __attribute__((vector_size(CHAINRULE_VECTOR), may_alias));
     static constexpr int width = CHAINRULE_VECTOR / sizeof(T);
 
     CHAINRULE_INLINE V load(const T* p) {
@@ -46,7 +49,9 @@ struct Simd {
     CHAINRULE_INLINE V real(I i) { return reinterpret_cast<V>(i); }
     CHAINRULE_INLINE I convert(V v) { return __builtin_convertvector(v, I); }  // towards zero
     CHAINRULE_INLINE V convert(I i) { return __builtin_convertvector(i, V); }
-    CHAINRULE_INLINE V select(I mask, V a, V b) { return real((mask & bits(a)) | (~mask & bits(b))); }
+    CHAINRULE_INLINE V select(I mask, V a, V b) {
+        return real((mask & bits(a)) | (~mask & bits(b)));
+    }
     // As NumPy's maximum and minimum: NaN where either is NaN.
     CHAINRULE_INLINE V max(V a, V b) { return select((a > b) | (a != a), a, b); }
     CHAINRULE_INLINE V min(V a, V b) { return select((a < b) | (a != a), a, b); }
@@ -55,7 +60,9 @@ struct Simd {
     CHAINRULE_INLINE V at_most(V a, V bound) { return bound < a ? bound : a; }
     static constexpr Int sign_bit = static_cast<Int>(UInt{1} << (8 * sizeof(T) - 1));
     CHAINRULE_INLINE V abs(V a) { return real(bits(a) & set1i(~sign_bit)); }
-    CHAINRULE_INLINE V copy_sign(V a, V sign) { return real(bits(abs(a)) | (bits(sign) & set1i(sign_bit))); }
+    CHAINRULE_INLINE V copy_sign(V a, V sign) {
+        return real(bits(abs(a)) | (bits(sign) & set1i(sign_bit)));
+    }
     CHAINRULE_INLINE bool any(I mask) {
         Int found = 0;
         for (int i = 0; i < width; ++i) found |= mask[i];
@@ -89,11 +96,11 @@ struct Simd {
 #endif
     }
     CHAINRULE_INLINE V sqrt(V a) {
-#if CHAINRULE_VECTOR == 64
+#if CHAINRULE_VECTOR == 64  // masked by all ones: GCC 12 warns of the plain form
         if constexpr (std::is_same_v<T, float>)
-            return (V)_mm512_sqrt_ps((__m512)a);
+            return (V)_mm512_maskz_sqrt_ps(0xffff, (__m512)a);
         else
-            return (V)_mm512_sqrt_pd((__m512d)a);
+            return (V)_mm512_maskz_sqrt_pd(0xff, (__m512d)a);
 #elif CHAINRULE_VECTOR == 32
         if constexpr (std::is_same_v<T, float>)
             return (V)_mm256_sqrt_ps((__m256)a);

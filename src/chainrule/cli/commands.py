@@ -10,26 +10,20 @@ from typing import Any
 
 from chainrule import report, storage
 from chainrule.cli import results
+from chainrule.cli.exits import DONE, INTERRUPTED
 from chainrule.cli.interrupt import Interrupt
 from chainrule.cli.printing import console, say
 from chainrule.cli.progress import Bar
 from chainrule.cli.sources import print_source
 from chainrule.errors import ModelFileError, UsageError
-from chainrule.experiment import (
-    Prepared,
-    Settings,
-    describe_source,
-    evaluate_run,
-    predict_run,
-    read_history,
-    read_result,
-    run,
-    to_json,
-)
+from chainrule.experiment.describing import describe_source
+from chainrule.experiment.evaluating import evaluate_run, predict_run
+from chainrule.experiment.folder import RESULT, read_history, read_result, to_json
+from chainrule.experiment.preparing import Prepared
+from chainrule.experiment.running import run
+from chainrule.experiment.settings import Settings
 from chainrule.model import Model
 from chainrule.training import Event
-
-DONE, WRONG, INTERRUPTED = 0, 2, 130
 
 
 def train(given: Mapping[str, Any], *, as_json: bool, quiet: bool) -> int:
@@ -39,6 +33,7 @@ def train(given: Mapping[str, Any], *, as_json: bool, quiet: bool) -> int:
     bar, interrupt = Bar(stderr, shown=not quiet), Interrupt()
 
     def started(prepared: Prepared, model: Model) -> None:
+        interrupt.begin()
         if not quiet:
             results.print_beginning(stderr, prepared, model)
 
@@ -81,10 +76,7 @@ def predict(path: str, source: str, out: Path | None, data_dir: str | None) -> i
         frame.write_csv(buffer)
     else:
         frame.write_parquet(buffer)
-    try:
-        storage.write_bytes(out, buffer.getvalue())
-    except OSError as error:
-        raise UsageError(f"--out {out} cannot be written ({error.strerror}).") from error
+    storage.write_bytes(out, buffer.getvalue())
     say(console(stderr=True), f"{len(frame):,} predictions written to {out}: {told}")
     return DONE
 
@@ -113,7 +105,7 @@ def show(path: str, plot: Path | None, *, as_json: bool) -> int:
             results.print_settings(stdout, result)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelFileError(
-            f"{path}/result.json is damaged, or of another version of chainrule: "
+            f"{Path(path) / RESULT} is damaged, or of another version of chainrule: "
             f"it lacks or misstates {error}."
         ) from error
     sys.stdout.write(text.get())

@@ -7,30 +7,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from chainrule.training import Event, TrainingStarted
+from chainrule.training import Event
 
 REASON = "interrupted"
 
 
 class Interrupt:
-    """Remembers that Ctrl-C was pressed while training; a second one ends the program at once.
+    """A listener that stops training once Ctrl-C was pressed; a second one ends the program at once.
 
-    Before training begins there is nothing to keep, and the first one does.
+    Before `begin` there is nothing to keep, and the first one ends it.
     """
 
     def __init__(self) -> None:
         self.asked = False
-        self._training = False
+        self._begun = False
+
+    def begin(self) -> None:
+        """From now on there is something to keep."""
+        self._begun = True
 
     def hear(self, signal_number: int, frame: FrameType | None) -> None:
         """The signal handler."""
-        if self.asked or not self._training:
+        if self.asked or not self._begun:
             raise KeyboardInterrupt
         self.asked = True
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take Ctrl-C as a request while inside."""
+        """Hear Ctrl-C while inside."""
         before = signal.signal(signal.SIGINT, self.hear)
         try:
             yield
@@ -38,6 +42,4 @@ class Interrupt:
             signal.signal(signal.SIGINT, before)
 
     def __call__(self, event: Event) -> str | None:
-        if isinstance(event, TrainingStarted):
-            self._training = True
         return REASON if self.asked else None

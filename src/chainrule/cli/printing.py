@@ -45,9 +45,7 @@ def columns(*headings: str, right: Sequence[str] = (), title: str | None = None)
         title_style="bold",
     )
     for heading in headings:
-        found.add_column(
-            heading, justify="right" if heading in right else "left", overflow="fold"
-        )
+        found.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     return found
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainrule.cli.interrupt import REASON
-from chainrule.cli.printing import columns, number, say
-from chainrule.experiment import Prepared
+from chainrule.cli.printing import columns, number, say, visible
+from chainrule.experiment.folder import REPORT
+from chainrule.experiment.preparing import Prepared
 from chainrule.model import Model
 from chainrule.report.wording import counted, duration, sentence, setting
 
@@ -53,8 +54,10 @@ def print_beginning(to: Console, prepared: Prepared, model: Model) -> None:
         ("test", _held(len(split.test), split.held_out)),
     ]
     left_out = [c for c in prepared.preprocessing.report() if not c.used]
-    for column in left_out[:_LEFT_OUT_SHOWN]:
-        facts.append(("left out", f"{column.name}: {column.note.removesuffix(': left out')}"))
+    facts += [
+        ("left out", f"{column.name}: {column.note.removesuffix(': left out')}")
+        for column in left_out[:_LEFT_OUT_SHOWN]
+    ]
     if len(left_out) > _LEFT_OUT_SHOWN:
         facts.append(("left out", f"{len(left_out) - _LEFT_OUT_SHOWN} more columns"))
     facts += [("note", note) for note in prepared.notes]
@@ -86,7 +89,7 @@ def print_result(to: Console, result: Mapping[str, Any], run: str) -> None:
     say(to, sentence(ending(result)))
     for note in result.get("notes", []):
         say(to, sentence(note))
-    say(to, f"Report: {Path(run) / 'report.html'}")
+    say(to, f"Report: {Path(run) / REPORT}")
 
 
 def headline(result: Mapping[str, Any]) -> str:
@@ -136,14 +139,12 @@ def print_evaluation(to: Console, found: Mapping[str, Any]) -> None:
     """The metrics of a model on other rows."""
     say(to, f"{found['model']} on {found['source']}: {found['which_rows']}", style="bold")
     to.print()
-    to.print(scores({"": found["metrics"]}))
+    to.print(scores({"Value": found["metrics"]}))
 
 
 def print_network(to: Console, result: Mapping[str, Any]) -> None:
     """The layers of a run's network."""
-    table = columns(
-        "Layer", "Output shape", "Parameters", right=("Parameters",), title="Network"
-    )
+    table = columns("Layer", "Output shape", "Parameters", right=("Parameters",), title="Network")
     for row in result["network"]:
         table.add_row(str(row["layer"]), str(row["output_shape"]), number(row["parameters"]))
     to.print(table)
@@ -154,11 +155,11 @@ def print_settings(to: Console, result: Mapping[str, Any]) -> None:
     table = columns("", "", title="Settings")
     for name, value in result["settings"].items():
         if value not in (None, "", []):
-            table.add_row(name.replace("_", " "), setting(value))
+            table.add_row(name.replace("_", " "), visible(setting(value)))
     to.print(table)
     if result.get("command"):
-        to.print()
-        say(to, f"To repeat it: {result['command']}", indent=2)
+        to.print("\nTo repeat it:", style="bold")
+        to.print(visible(result["command"]), soft_wrap=True)  # in one piece, to be copied
 
 
 def _held(rows: int, how: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from chainrule.cli.printing import columns, number, say
+from chainrule.cli.printing import columns, number, say, visible
 from chainrule.report.wording import counted
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ _NUMBERS = ("Missing", "Distinct")
 
 def print_source(to: Console, seen: Mapping[str, Any]) -> None:
     """Columns, kinds and missing values; for an array its shape; the target and its classes."""
-    say(to, f"{seen['source']}: {seen['origin']}", style="bold")
+    named = "" if seen["source"] in seen["origin"] else f"{seen['source']}: "
+    say(to, f"{named}{seen['origin']}", style="bold")
     if seen["columns"] is None:
         say(to, _array(seen))
     else:
@@ -24,7 +25,7 @@ def print_source(to: Console, seen: Mapping[str, Any]) -> None:
         table = columns("Column", "Kind", *_NUMBERS, "Values", right=_NUMBERS)
         for column in seen["columns"]:
             table.add_row(
-                column["name"],
+                visible(column["name"]),
                 column["kind"],
                 number(column["missing"]),
                 number(column["unique"]),
@@ -51,7 +52,7 @@ def _values(column: Mapping[str, Any]) -> str:
     else:
         examples = column["examples"]
         more = ", …" if column["unique"] > len(examples) else ""
-        found = ", ".join(examples) + more
+        found = visible(", ".join(examples)) + more
     note = column["note"]
     return f"{found}\n({note})" if found and note else found or f"({note})"
 

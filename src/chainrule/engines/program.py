@@ -91,8 +91,8 @@ class Engine(Protocol):
 
     name: str
 
-    def prepare(self, program: Program, state: State) -> Runner:
-        """The program made ready to run on this state."""
+    def prepare(self, program: Program, state: State, threads: int | None = None) -> Runner:
+        """The program made ready to run on this state, by at most so many threads (None: as many as help)."""
 
 
 def row_count(data: Mapping[Input, Any], program: Program) -> int:

@@ -148,8 +148,8 @@ class Reference:
 
     name = "reference"
 
-    def prepare(self, program: Program, state: State) -> Runner:
-        return ReferenceRunner(program, state)
+    def prepare(self, program: Program, state: State, threads: int | None = None) -> Runner:
+        return ReferenceRunner(program, state)  # NumPy decides for itself how many threads it uses
 
 
 def evaluate(

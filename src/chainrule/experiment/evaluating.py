@@ -26,17 +26,18 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class _Chosen:
-    """Some rows of a source: features, true values where they are known, numbers, and which these are."""
+    """Features of all rows of a source; which of the rows are meant, their true values, and in words."""
 
     features: Any
+    rows: Array
     values: Array | None
-    numbers: Array
     told: str
+    official: bool = False
 
     def only(self, index: Array, told: str) -> _Chosen:
         """Some of these rows."""
         values = None if self.values is None else self.values[index]
-        return _Chosen(self.features[index], values, self.numbers[index], told)
+        return replace(self, rows=self.rows[index], values=values, told=told)
 
 
 def model_of(path: str) -> Model:
@@ -62,9 +63,9 @@ def evaluate_run(path: str, source: str, data_dir: str | None = None) -> dict[st
     """
     model = model_of(path)
     target = _target(model)
-    rows = _own_test_rows(path, source, target, _rows(model, source, data_dir, true=True))
-    assert rows.values is not None
-    judged = judge(model, rows.features, rows.values)
+    chosen = _own_test_rows(path, source, target, _rows(model, source, data_dir, true=True))
+    assert chosen.values is not None
+    judged = judge(target, predict(model, chosen.features).rows(chosen.rows), chosen.values)
     return {
         "model": path,
         "source": source,
@@ -72,19 +73,17 @@ def evaluate_run(path: str, source: str, data_dir: str | None = None) -> dict[st
         "target": target.name,
         "classes": class_names(target),
         "rows": len(judged.targets),
-        "which_rows": rows.told,
+        "which_rows": chosen.told,
         "metrics": judged.scores,
     }
 
 
-def predict_run(
-    path: str, source: str, data_dir: str | None = None
-) -> tuple[pl.DataFrame, str]:
+def predict_run(path: str, source: str, data_dir: str | None = None) -> tuple[pl.DataFrame, str]:
     """The predictions of a run's model for the rows of a source, and which rows these are."""
     model = model_of(path)
-    rows = _rows(model, source, data_dir, true=False)
-    predicted, probabilities = predict(model, rows.features)
-    return prediction_frame(_target(model), rows.numbers, predicted, probabilities), rows.told
+    chosen = _rows(model, source, data_dir, true=False)
+    predicted = predict(model, chosen.features)
+    return prediction_frame(_target(model), chosen.rows, predicted), chosen.told
 
 
 def _target(model: Model) -> Target:
@@ -98,9 +97,11 @@ def _rows(model: Model, name: str, data_dir: str | None, *, true: bool) -> _Chos
     _check_kind(model, source)
     if source.test is not None:
         count = len(source.test[0])
-        return _Chosen(*source.test, np.arange(count), f"the official test set, {count:,} rows")
+        features, values = source.test
+        told = f"the official test set, {count:,} rows"
+        return _Chosen(features, np.arange(count), values, told, official=True)
     count = len(source.features)
-    everything = _Chosen(source.features, source.target, np.arange(count), f"all {count:,} rows")
+    everything = _Chosen(source.features, np.arange(count), source.target, f"all {count:,} rows")
     if not true:
         return everything
     if not source.is_table:
@@ -115,12 +116,14 @@ def _rows(model: Model, name: str, data_dir: str | None, *, true: bool) -> _Chos
             "there is nothing to compare with."
         )
     column = frame[target]
-    known = _Chosen(frame, data.as_values(column), everything.numbers, everything.told)
+    known = replace(everything, values=data.as_values(column))
     present = np.flatnonzero(has_value(column))
     if present.size == count:
         return known
     if not present.size:
-        raise DataError(f"Column {target!r} of {source.name} has no value: nothing can be compared.")
+        raise DataError(
+            f"Column {target!r} of {source.name} has no value: nothing can be compared."
+        )
     told = f"the {present.size:,} of {count:,} rows that have a value of {target!r}"
     return known.only(present, told)
 
@@ -141,20 +144,19 @@ def _check_kind(model: Model, source: Source) -> None:
         )
 
 
-def _own_test_rows(path: str, source: str, target: Target, rows: _Chosen) -> _Chosen:
+def _own_test_rows(path: str, source: str, target: Target, chosen: _Chosen) -> _Chosen:
     """Of the source that the run was trained on, the rows it was not: anything else would flatter."""
-    folder = Path(path) if Path(path).is_dir() else Path(path).parent
-    if not (folder / RESULT).is_file():
-        return rows
+    place = Path(path)
+    folder = place.parent if place.name == MODEL else place
+    if chosen.official or not (folder / RESULT).is_file():
+        return chosen
     result = read_result(str(folder))
     if not _same_source(str(result["settings"].get("source")), source):
-        return rows
-    if rows.told.startswith("the official"):
-        return rows
-    held_out = _recorded_test_rows(folder, result, target, rows)
+        return chosen
+    held_out = _recorded_test_rows(folder, result, target, chosen)
     if held_out is None:
-        return replace(rows, told=f"{rows.told}, those it was trained on among them")
-    return rows.only(held_out, f"the {len(held_out):,} rows that the run held out as its test")
+        return replace(chosen, told=f"{chosen.told}, those it was trained on among them")
+    return chosen.only(held_out, f"the {len(held_out):,} rows that the run held out as its test")
 
 
 def _same_source(trained_on: str, given: str) -> bool:
@@ -165,7 +167,7 @@ def _same_source(trained_on: str, given: str) -> bool:
 
 
 def _recorded_test_rows(
-    folder: Path, result: dict[str, Any], target: Target, rows: _Chosen
+    folder: Path, result: dict[str, Any], target: Target, chosen: _Chosen
 ) -> Array | None:
     """Where the test rows of predictions.parquet are among these rows, if their targets agree."""
     import polars as pl
@@ -178,11 +180,11 @@ def _recorded_test_rows(
         numbers = recorded["row"].to_numpy()
     except (OSError, pl.exceptions.PolarsError):
         return None
-    places = np.searchsorted(rows.numbers, numbers)
-    if places.max(initial=0) >= len(rows.numbers) or np.any(rows.numbers[places] != numbers):
+    places = np.searchsorted(chosen.rows, numbers)
+    if places.max(initial=0) >= len(chosen.rows) or np.any(chosen.rows[places] != numbers):
         return None
-    assert rows.values is not None
-    for name, values in true_columns(target, rows.values[places]).items():
+    assert chosen.values is not None
+    for name, values in true_columns(target, chosen.values[places]).items():
         if name not in recorded.columns or recorded[name].to_list() != list(values):
             return None
     return places

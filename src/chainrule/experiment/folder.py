@@ -47,7 +47,7 @@ def new_folder(out: Path | None, source: str) -> Iterator[Path]:
 
 def _made(out: Path | None, source: str) -> tuple[Path, list[Path]]:
     """The folder, and all folders that had to be made for it, the innermost first."""
-    stem = re.sub(r"[^\w.-]+", "-", source).strip("-.") or "run"
+    stem = re.sub(r"[^\w.-]+", "-", source).strip("-.")[:80] or "run"
     base = Path("runs") if out is None else out
     made = [place for place in (base, *base.parents) if not place.exists()]
     try:
@@ -89,7 +89,9 @@ def read_history(run: str) -> dict[str, list[float]]:
         names = list(rows[0]) if rows else []
         return {name: [float(row[name]) for row in rows] for name in names}
     except OSError as error:
-        raise ModelFileError(f"{file} cannot be read ({error.strerror}): nothing can be drawn.") from error
+        raise ModelFileError(
+            f"{file} cannot be read ({error.strerror}): nothing can be drawn."
+        ) from error
     except (ValueError, TypeError, csv.Error) as error:
         raise ModelFileError(f"{file} is damaged ({error}): nothing can be drawn.") from error
 

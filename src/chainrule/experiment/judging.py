@@ -16,6 +16,19 @@ Scores = dict[str, float | None]
 
 
 @dataclass(frozen=True)
+class Predicted:
+    """Class numbers, zeros and ones, or quantities in their own units; and probabilities of classes."""
+
+    said: Array
+    probabilities: Array | None = None
+
+    def rows(self, index: Array) -> Predicted:
+        """Those of some rows."""
+        shares = None if self.probabilities is None else self.probabilities[index]
+        return Predicted(self.said[index], shares)
+
+
+@dataclass(frozen=True)
 class Judged:
     """Targets and predictions of some rows (class numbers, or quantities in their own units), and metrics."""
 
@@ -36,37 +49,33 @@ def class_names(target: Target) -> list[str] | None:
     return None if target.classes is None else [str(c) for c in target.classes]
 
 
-def predict(model: Model, features: Any) -> tuple[Array, Array | None]:
-    """Class numbers, zeros and ones, or quantities in their own units; and probabilities of classes."""
+def predict(model: Model, features: Any) -> Predicted:
+    """What a model says about rows."""
     assert model.target is not None
     outputs = np.asarray(model.predict(features))
     match task_of(model.target):
         case "classification":
-            return np.argmax(outputs, axis=1), outputs
+            return Predicted(np.argmax(outputs, axis=1), outputs)
         case "multilabel":
-            return (outputs >= 0.5).astype(np.int64), outputs
+            return Predicted((outputs >= 0.5).astype(np.int64), outputs)
         case _:
             single = outputs.ndim == 2 and outputs.shape[1] == 1
-            return outputs[:, 0] if single else outputs, None
+            return Predicted(outputs[:, 0] if single else outputs)
 
 
-def judge(model: Model, features: Any, values: Array) -> Judged:
-    """Predict the rows and measure the predictions against the true values."""
-    target = model.target
-    assert target is not None
-    task = task_of(target)
-    # Unknown classes and missing values are told before any work is done.
+def judge(target: Target, predicted: Predicted, values: Array) -> Judged:
+    """Measure predictions against the true values."""
+    task, said = task_of(target), predicted.said
     truth = target.encode(values)
-    predicted, probabilities = predict(model, features)
-    if probabilities is None:
-        truth = np.asarray(values, dtype=np.float64).reshape(predicted.shape)
-        scores = metrics.regression_metrics(truth, predicted)
+    if predicted.probabilities is None:
+        truth = np.asarray(values, dtype=np.float64).reshape(said.shape)
+        scores = metrics.regression_metrics(truth, said)
     elif task == "multilabel":
-        scores = metrics.multilabel_metrics(truth, probabilities)
+        scores = metrics.multilabel_metrics(truth, predicted.probabilities)
     else:
         names = class_names(target) or []
-        scores = metrics.classification_metrics(truth, probabilities, classes=names)
-    return Judged(task, truth, predicted, probabilities, scores)
+        scores = metrics.classification_metrics(truth, predicted.probabilities, classes=names)
+    return Judged(task, truth, said, predicted.probabilities, scores)
 
 
 def baseline(target: Target, train_values: Array, judged: Judged) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.data import Target
+from chainrule.experiment.judging import Predicted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -15,23 +16,22 @@ Array = np.ndarray[Any, Any]
 
 
 def prediction_frame(
-    target: Target, rows: Array, predicted: Array, probabilities: Array | None, truth: Any = None
+    target: Target, rows: Array, predicted: Predicted, truth: Any = None
 ) -> pl.DataFrame:
-    """Row number, true value where it is known, prediction, and the probability of each class.
-
-    `predicted` holds class numbers where the target has classes, else values.
-    """
+    """Row number, true value where it is known, prediction, and the probability of each class."""
     import polars as pl
+
+    said, probabilities = predicted.said, predicted.probabilities
 
     columns: dict[str, Any] = {"row": rows}
     if truth is not None:
         columns |= true_columns(target, truth)
     if target.classes is not None and probabilities is not None:
-        columns["prediction"] = [target.classes[index] for index in predicted]
+        columns["prediction"] = [target.classes[index] for index in said]
         for index, label in enumerate(target.classes):
             columns[f"probability {label}"] = probabilities[:, index]
     else:
-        columns |= _columns("prediction", predicted)
+        columns |= _columns("prediction", said)
         if probabilities is not None:
             columns |= _columns("probability", probabilities)
     return pl.DataFrame(columns)

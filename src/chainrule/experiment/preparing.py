@@ -10,8 +10,10 @@ import numpy as np
 from chainrule import data
 from chainrule.data import Preprocessing, Source, Split, Target
 from chainrule.errors import DataError
+from chainrule.experiment.judging import Predicted, predict
 from chainrule.experiment.reading import Rows, read
 from chainrule.experiment.settings import Settings
+from chainrule.model import Model
 
 Array = np.ndarray[Any, Any]
 
@@ -25,6 +27,8 @@ class Prepared:
     features: Any
     values: Array
     rows: Array  # each row's number in its file
+    files: tuple[tuple[str, Any], ...]  # features of the files as they were read
+    first_file: int  # so many rows come from the first file
     split: Split
     preprocessing: Preprocessing
     target: Target
@@ -34,6 +38,20 @@ class Prepared:
         """Features and target values of `train`, `validation` or `test`."""
         index = getattr(self.split, which)
         return self.features[index], self.values[index]
+
+    def predicted(self, model: Model) -> Predicted:
+        """What the model says about every row, to the bit what it says about the whole files.
+
+        A row's last bits may depend on the rows that share its batch.
+        """
+        places = np.split(self.rows, [self.first_file])
+        found = [
+            predict(model, features).rows(place)
+            for (_, features), place in zip(self.files, places, strict=False)
+        ]
+        said = np.concatenate([each.said for each in found])
+        shares = [each.probabilities for each in found if each.probabilities is not None]
+        return Predicted(said, np.concatenate(shares) if shares else None)
 
 
 def prepare(settings: Settings) -> Prepared:
@@ -46,7 +64,7 @@ def prepare(settings: Settings) -> Prepared:
     task = data.infer_task(rows.values) if settings.task == "auto" else settings.task
     split = _split(settings, rows, task)
     preprocessing = _fit(rows, split)
-    _check_readable(rows, split, preprocessing)
+    rows.each_file(preprocessing.transform)
     target = Target.fit(
         rows.values[split.train],
         task=task,  # type: ignore[arg-type]
@@ -60,6 +78,8 @@ def prepare(settings: Settings) -> Prepared:
         rows.features,
         rows.values,
         rows.numbers,
+        rows.files,
+        len(rows.values) if rows.official is None else rows.official,
         split,
         preprocessing,
         target,
@@ -74,15 +94,7 @@ def _fit(rows: Rows, split: Split) -> Preprocessing:
     try:
         return fit(rows.features[split.train])
     except DataError:
-        rows.located(fit)
-        raise
-
-
-def _check_readable(rows: Rows, split: Split, preprocessing: Preprocessing) -> None:
-    try:
-        preprocessing.transform(rows.features[np.concatenate([split.validation, split.test])])
-    except DataError:
-        rows.located(preprocessing.transform)
+        rows.each_file(fit)  # the same trouble, told with the row's number in its file
         raise
 
 

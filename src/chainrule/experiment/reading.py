@@ -34,12 +34,14 @@ class Rows:
     numbers: Array  # each row's number in its file
     official: int | None = None
     held_out: str = ""
-    splitting: dict[str, Array] = field(default_factory=dict)  # by the setting that names the column
+    splitting: dict[str, Array] = field(
+        default_factory=dict
+    )  # by the setting that names the column
     files: tuple[tuple[str, Any], ...] = ()  # the features of each file as they were read
     notes: tuple[str, ...] = ()
 
-    def located(self, work: Callable[[Any], object]) -> None:
-        """Do some work that failed with a DataError again, file by file: then it names the right row."""
+    def each_file(self, work: Callable[[Any], object]) -> None:
+        """Do some work on the features of each file; a DataError says in which file it was."""
         for name, features in self.files:
             try:
                 work(features)
@@ -60,7 +62,9 @@ def read(settings: Settings) -> Rows:
                 f"--test-file {settings.test_file} holds {kinds[test.is_table]}, but "
                 f"{settings.source} {kinds[source.is_table]}: both must be of one kind."
             )
-    return _of_table(settings, source, test) if source.is_table else _of_array(settings, source, test)
+    return (
+        _of_table(settings, source, test) if source.is_table else _of_array(settings, source, test)
+    )
 
 
 def _of_table(settings: Settings, source: Source, test: Source | None) -> Rows:
@@ -74,7 +78,9 @@ def _of_table(settings: Settings, source: Source, test: Source | None) -> Rows:
             raise UsageError(
                 f"{option(setting)} names the target {name!r} itself: name another column."
             )
-    notes = [f"Column {c!r} says how rows are split and is not learnt from." for c in aside.values()]
+    notes = [
+        f"Column {c!r} says how rows are split and is not learnt from." for c in aside.values()
+    ]
     unused = [name, *dict.fromkeys([*aside.values(), *settings.drop])]
     if set(frame.columns) == set(unused):
         raise DataError(

@@ -29,7 +29,12 @@ def result_document(
     history, target, split = model.history, prepared.target, prepared.split
     assert history is not None
     test, names = judged.get("test"), class_names(target)
-    one_class = test is not None and test.task == "classification" and names is not None
+    by_class: dict[str, Any] = {"per_class": None, "confusion": None}
+    if test is not None and names is not None:
+        by_class = {
+            "per_class": metrics.per_class(test.targets, test.predicted, names),
+            "confusion": metrics.confusion(test.targets, test.predicted, len(names)),
+        }
     return {
         "source": settings.source,
         "name": prepared.source.name,
@@ -42,10 +47,7 @@ def result_document(
         "validation_held_out": split.validation_held_out,
         **{part: judged[part].scores if part in judged else None for part in PARTS},
         "baseline": None if test is None else baseline(target, prepared.part("train")[1], test),
-        "per_class": metrics.per_class(test.targets, test.predicted, names) if one_class else None,
-        "confusion": metrics.confusion(test.targets, test.predicted, len(names))
-        if one_class
-        else None,
+        **by_class,
         "epochs": len(history.epoch),
         "best_epoch": history.best_epoch,
         "stopped_because": history.stopped_because,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from chainrule.experiment.folder import (
     write_history,
     write_result,
 )
-from chainrule.experiment.judging import Judged, class_names, judge, task_of
+from chainrule.experiment.judging import Judged, Predicted, class_names, judge, task_of
 from chainrule.experiment.predictions import prediction_frame
 from chainrule.experiment.preparing import Prepared, prepare
 from chainrule.experiment.results import PARTS, result_document
@@ -74,10 +74,11 @@ def run(
         started(prepared, model)
         _train(settings, model, prepared, batch_size, listener)
         model.save(folder / MODEL)
+        predicted = prepared.predicted(model)
         judged = {
-            part: judge(model, *prepared.part(part))
+            part: judge(prepared.target, predicted.rows(index), prepared.values[index])
             for part in PARTS
-            if len(getattr(prepared.split, part))
+            if len(index := getattr(prepared.split, part))
         }
         result = result_document(
             settings,
@@ -134,15 +135,14 @@ def _write(outcome: Outcome) -> None:
     folder, prepared, test = outcome.folder, outcome.prepared, outcome.test
     history = outcome.model.history
     assert history is not None
-    columns = {"epoch": history.epoch, **history.history}
+    columns: dict[str, Sequence[Any]] = {"epoch": history.epoch, **history.history}
     write_history(folder, columns)
     write_result(folder, outcome.result)
     if test is not None:
         frame = prediction_frame(
             prepared.target,
             prepared.rows[prepared.split.test],
-            test.predicted,
-            test.probabilities,
+            Predicted(test.predicted, test.probabilities),
             prepared.part("test")[1],
         )
         buffer = io.BytesIO()

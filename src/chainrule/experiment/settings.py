@@ -60,8 +60,8 @@ class Settings:
         for field in dataclasses.fields(cls):
             word = words.get(field.name)
             if word is not None:
-                reader = _READERS.get(str(field.type), lambda _, text: text)
-                read[field.name] = reader(option(field.name), word)
+                reader = _READERS.get(str(field.type))
+                read[field.name] = reader(option(field.name), word) if reader else word
         return cls(**read)
 
     def __post_init__(self) -> None:

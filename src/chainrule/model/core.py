@@ -83,7 +83,8 @@ class Model:
         check(SimpleNamespace(seed=seed), type(self).__name__, seed="whole [0, inf)")
         self.seed, self.name = int(seed), name
         self.network: Network | None = None
-        self.state = State("float64")  # until compile says otherwise: no digit of the user's is lost
+        # until compile says otherwise: no digit of the user's is lost
+        self.state = State("float64")
         self.recipe: Recipe | None = None
         self.engine: Engine = engines.get("auto")
         self.engine_name = "auto"
@@ -200,8 +201,9 @@ class Model:
         """
         if precision not in PRECISIONS:
             raise UsageError(f"precision is one of {', '.join(PRECISIONS)}, not {precision!r}.")
-        self._settings = recipe.settings(optimizer, loss, metrics, loss_weights)
+        settings = recipe.settings(optimizer, loss, metrics, loss_weights)
         self.engine, self.engine_name = engines.get(engine), engine
+        self._settings = settings
         for slots in self._slots.values():
             for parameter in slots.values():
                 self.state.arrays.pop(parameter, None)
@@ -278,6 +280,7 @@ class Model:
             job,
             epochs=epochs,
             batch_size=batch_size,
+            threads=threads,
             stopping=stopping,
             tolerance=tolerance,
             gradient_tolerance=gradient_tolerance,

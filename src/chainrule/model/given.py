@@ -117,7 +117,7 @@ def weights_by_class(
         raise UsageError(
             f"class_weight is a dict from class to weight, or 'balanced', not {given!r}."
         )
-    return class_weights(given, class_numbers(found[0], network.outputs[0].shape, loss))
+    return class_weights(given, class_numbers(found[0], loss))
 
 
 def _encoded(y: Any, target: data.Target, loss: Loss, output: Shape) -> Array:

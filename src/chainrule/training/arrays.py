@@ -215,7 +215,7 @@ def class_weights(given: Mapping[int, Any] | str, labels: Array | None) -> Array
     return cast(Array, each[place])
 
 
-def class_numbers(target: Array, output: Shape, loss: Loss) -> Array | None:
+def class_numbers(target: Array, loss: Loss) -> Array | None:
     """The class of each row where the targets are classes, else None."""
     if isinstance(loss, SparseCategoricalCrossentropy):
         return target

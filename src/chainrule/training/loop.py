@@ -68,6 +68,7 @@ class Job:
     batch_size: int
     seed: int
     clock: Clock
+    threads: int | None = None
     stopping: EarlyStopping | None = None
     tolerance: float | None = None
     gradient_tolerance: float | None = None
@@ -128,7 +129,7 @@ def train(job: Job) -> Generator[Event, None, None]:
     """
     job.check()
     begun = time.perf_counter()
-    judge = job.engine.prepare(job.step.evaluate, job.state)
+    judge = job.engine.prepare(job.step.evaluate, job.state, job.threads)
     watch = Watch(
         job.stopping or EarlyStopping(), job.step.metrics, may_stop=job.stopping is not None
     )
@@ -215,7 +216,7 @@ def _reason(job: Job, watch: Watch, logs: Mapping[str, float], previous: float) 
 
 def _minibatches(job: Job) -> Generator[Progress | dict[str, float], None, None]:
     """For each epoch some Progress events, then the epoch's means."""
-    runner = job.engine.prepare(job.step.train, job.state)
+    runner = job.engine.prepare(job.step.train, job.state, job.threads)
     clock, done = job.clock, 0
     clock.schedule = clock.schedule or job.schedule.initial()
     for epoch in range(1, job.epochs + 1):
@@ -267,7 +268,7 @@ def _descend(job: Job, judge: Runner) -> Generator[Progress | dict[str, float], 
     data = {leaf: array[job.training.index] for leaf, array in job.training.arrays.items()}
     table = job.step.table(program, np.ones(1), updates=0, seed=job.seed, counter=job.clock.steps)
     scalars = {leaf: table[leaf][0] for leaf in program.scalars}
-    runner = job.engine.prepare(program, job.state)
+    runner = job.engine.prepare(program, job.state, job.threads)
     descent = Descent(settings, runner, job.state, job.step.trained, data, scalars)
     for epoch, (loss, norm) in enumerate(descent.iterations(job.epochs), 1):
         yield Progress(epoch, 1, 1, loss)

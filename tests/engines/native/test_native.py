@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule import ops
 from chainrule.backprop import gradients
-from chainrule.engines.native import Native, NoKernel
+from chainrule.engines import EngineWarning
+from chainrule.engines.native import Native, NoKernel, lower
 from chainrule.engines.program import Program, State
 from chainrule.engines.reference import Reference
+from chainrule.errors import ShapeError
 from chainrule.graph import BATCH, Example, Input, Op, Parameter, Value
 from chainrule.ops import sum as total
 
 TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
 
 # Operations that have no kernel yet: `auto` runs graphs with them on the reference engine.
-WITHOUT_KERNEL = {"normal_noise", "random_shift", "random_flip"}
+WITHOUT_KERNEL = {"normal_noise", "random_flip", "random_shift"}
 
-CASES = [
-    pytest.param(name, example, id=f"{name}-{i}")
-    for name, op in sorted(Op.registry.items())
-    for i, example in enumerate(op.example(np.random.default_rng(0)))
-]
+Made = tuple[Program, dict[Input, Any], State]
 
 
-def program_of(example: Example, batched: bool) -> tuple[Program, dict[Input, Any], State] | None:
-    """The operation and its gradients; arrays are parameters, or rows of the data where all have as many."""
+def program_of(example: Example, batched: bool) -> Made | None:
+    """The operation and its gradients; its arrays are parameters, or rows of the data where all have as many."""
     arrays = [np.asarray(a) for a in example.arrays]
-    rows = {len(a) for a in arrays if a.ndim}
-    if batched and (len(rows) != 1 or any(a.ndim == 0 for a in arrays) or not arrays):
+    if batched and (
+        not arrays or any(a.ndim == 0 for a in arrays) or len({len(a) for a in arrays}) > 1
+    ):
+        return None
+    if not batched and any(a.dtype.kind != "f" for a in arrays):
         return None
     state, data, leaves = State("float64"), {}, []
     for i, a in enumerate(arrays):
-        if not batched and a.dtype.kind != "f":
-            return None
         if batched:
-            leaf: Value = Input((BATCH, *a.shape[1:]), "float" if a.dtype.kind == "f" else "int", f"x{i}")
+            leaf: Value = Input(
+                (BATCH, *a.shape[1:]), "float" if a.dtype.kind == "f" else "int", f"x{i}"
+            )
             data[leaf] = a
         else:
             leaf = Parameter(a.shape, f"x{i}")
@@ -46,7 +49,7 @@ def program_of(example: Example, batched: bool) -> tuple[Program, dict[Input, An
         leaves.append(leaf)
     try:
         value = example.op(*leaves)
-    except Exception:  # the example's own settings do not fit a batch
+    except ShapeError:  # its own settings name sizes that a batch does not have
         return None
     outputs = {"value": value}
     wrt = [x for x in leaves if x.kind == "float"]
@@ -56,29 +59,69 @@ def program_of(example: Example, batched: bool) -> tuple[Program, dict[Input, An
     return Program(tuple(data), outputs), data, state
 
 
-@pytest.mark.parametrize("batched", [False, True], ids=["parameters", "batch"])
+def cases() -> Iterator[Any]:
+    """Every form of every operation's examples that has kernels."""
+    for name, op in sorted(Op.registry.items()):
+        for i, example in enumerate(op.example(np.random.default_rng(0))):
+            for batched in (False, True):
+                made = program_of(example, batched)
+                if made is None:
+                    continue
+                try:
+                    lower(made[0])
+                except NoKernel:
+                    continue
+                yield pytest.param(
+                    name, made, id=f"{name}-{i}-{'batch' if batched else 'parameters'}"
+                )
+
+
+def by_hand() -> Iterator[Any]:
+    """Operations whose examples have no such form."""
+    rng = np.random.default_rng(2)
+    x, numbers = Input((BATCH, 5), name="x"), Input((BATCH,), "int", "numbers")
+    table = Parameter((4, 21), "table")
+    state = State("float64")
+    state[table] = rng.normal(size=(4, 21))
+    rows = {x: rng.normal(size=(13, 5))}
+    chosen = {numbers: rng.integers(0, 4, 13)}
+    looked_up = ops.gather(table, numbers)
+    (slope,) = gradients(total(looked_up * looked_up), [table])
+    assert slope is not None
+    yield pytest.param(
+        "max", (Program((x,), {"y": ops.max(x, -1)}), rows, State("float64")), id="max"
+    )
+    least = ops.where(ops.greater(x, 0.5), x * 2.0, ops.exp(x))
+    yield pytest.param("where", (Program((x,), {"y": least}), rows, State("float64")), id="where")
+    yield pytest.param(
+        "gather",
+        (Program((numbers,), {"y": looked_up, "slope": slope}), chosen, state),
+        id="gather",
+    )
+
+
+CASES = [*cases(), *by_hand()]
+BY_MODELS = {"dropout_mask"}  # needs a key, which steps have
+
+
+def test_every_operation_has_a_kernel_but_those_named() -> None:
+    tested = {str(case.values[0]) for case in CASES}
+    assert set(Op.registry) - tested - BY_MODELS == WITHOUT_KERNEL
+
+
 @pytest.mark.parametrize("precision", ["float64", "float32"])
-@pytest.mark.parametrize(("name", "example"), CASES)
-def test_every_operation_agrees_with_the_reference(
-    name: str, example: Example, precision: Any, batched: bool
-) -> None:
-    made = program_of(example, batched)
-    if made is None:
-        pytest.skip("this example has no such form")
+@pytest.mark.parametrize(("name", "made"), CASES)
+def test_every_operation_agrees_with_the_reference(name: str, made: Made, precision: Any) -> None:
     program, data, given = made
     state = State(precision)
     for parameter, array in given.arrays.items():
         state[parameter] = array
-    try:
-        native = Native().prepare(program, state)
-    except NoKernel:
-        pytest.skip("this use has no kernel")
-    found = native.once(data)
+    found = Native().prepare(program, state).once(data)
     expected = Reference().prepare(program, given).once(data)
     for key, array in expected.items():
-        scale = max(1.0, float(np.max(np.abs(array), initial=0.0)))
+        near = TOLERANCE[precision] * max(1.0, float(np.max(np.abs(array), initial=0.0)))
         np.testing.assert_allclose(
-            found[key], array, rtol=TOLERANCE[precision], atol=TOLERANCE[precision] * scale, err_msg=key
+            found[key], array, rtol=TOLERANCE[precision], atol=near, err_msg=key
         )
 
 
@@ -88,15 +131,25 @@ def trained(engine: str, build: Any, **settings: Any) -> tuple[list[float], list
     labels = (x[:, 0] + x[:, 1] ** 2 + 0.3 * rng.normal(size=203) > 0.5).astype(int) + (x[:, 2] > 1)
     y = settings.pop("y", labels)
     model = build()
-    compiled = {"optimizer": "adam", "loss": "sparse_categorical_crossentropy", "precision": "float64"}
-    compiled.update({k: settings.pop(k) for k in list(settings) if k in ("optimizer", "loss", "metrics")})
+    compiled = {
+        "optimizer": "adam",
+        "loss": "sparse_categorical_crossentropy",
+        "precision": "float64",
+    }
+    compiled.update(
+        {k: settings.pop(k) for k in list(settings) if k in ("optimizer", "loss", "metrics")}
+    )
     model.compile(engine=engine, **compiled)
-    history = model.fit(x, y(x) if callable(y) else y, epochs=3, verbose=0, validation_split=0.2, **settings)
+    history = model.fit(
+        x, y(x) if callable(y) else y, epochs=3, verbose=0, validation_split=0.2, **settings
+    )
     return history.history["loss"] + history.history["val_loss"], model.get_weights()
 
 
 def classifier(*inner: Any) -> Any:
-    return lambda: cr.Sequential([*(layer() for layer in inner), cr.layers.Dense(3, activation="softmax")], seed=5)
+    return lambda: cr.Sequential(
+        [*(layer() for layer in inner), cr.layers.Dense(3, activation="softmax")], seed=5
+    )
 
 
 DENSE = lambda: cr.layers.Dense(17, activation="relu")  # noqa: E731
@@ -108,7 +161,9 @@ MODELS = {
     "batch norm": classifier(DENSE, lambda: cr.layers.BatchNormalization()),
     "layer norm": classifier(DENSE, lambda: cr.layers.LayerNormalization()),
     "l2": classifier(lambda: cr.layers.Dense(9, activation="gelu", kernel_regularizer=1e-3)),
-    "max norm": classifier(lambda: cr.layers.Dense(9, activation="elu", kernel_constraint=cr.constraints.MaxNorm(1.0))),
+    "max norm": classifier(
+        lambda: cr.layers.Dense(9, activation="elu", kernel_constraint=cr.constraints.MaxNorm(1.0))
+    ),
     "one unit": classifier(lambda: cr.layers.Dense(1, activation="sigmoid")),
 }
 
@@ -137,7 +192,9 @@ OPTIMIZERS = [
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 def test_every_optimizer_trains_alike_on_both_engines(optimizer: Any) -> None:
-    native, reference = (trained(e, MODELS["relu"], optimizer=optimizer) for e in ("native", "reference"))
+    native, reference = (
+        trained(e, MODELS["relu"], optimizer=optimizer) for e in ("native", "reference")
+    )
     np.testing.assert_allclose(native[0], reference[0], rtol=1e-9)
 
 
@@ -156,8 +213,14 @@ def test_every_regression_loss_trains_alike_on_both_engines(loss: str) -> None:
 
 def test_sample_and_class_weights_and_metrics_agree() -> None:
     weights = np.random.default_rng(0).uniform(0.5, 2.0, 203)
-    for settings in ({"sample_weight": weights}, {"class_weight": "balanced"}, {"metrics": ["accuracy"]}):
-        native, reference = (trained(e, MODELS["relu"], **dict(settings)) for e in ("native", "reference"))
+    for settings in (
+        {"sample_weight": weights},
+        {"class_weight": "balanced"},
+        {"metrics": ["accuracy"]},
+    ):
+        native, reference = (
+            trained(e, MODELS["relu"], **dict(settings)) for e in ("native", "reference")
+        )
         np.testing.assert_allclose(native[0], reference[0], rtol=1e-9)
 
 
@@ -170,3 +233,55 @@ def test_parameters_that_swap_are_read_before_they_are_written() -> None:
         assert float(engine.prepare(program, state).once({})["sum"]) == 6.0
         np.testing.assert_array_equal(state[a], [10.0, 20.0, 30.0])
         np.testing.assert_array_equal(state[b], [2.0, 4.0, 6.0])
+
+
+def test_the_same_bits_for_any_number_of_threads() -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(1000, 200)), rng.integers(0, 10, 1000)
+
+    def weights(threads: int) -> list[np.ndarray]:
+        layers = [
+            cr.layers.Dense(300, activation="relu"),
+            cr.layers.Dropout(0.2),
+            cr.layers.Dense(150, use_bias=False),
+            cr.layers.BatchNormalization(),
+            cr.layers.Activation("tanh"),
+            cr.layers.Dense(10, activation="softmax"),
+        ]
+        model = cr.Sequential(layers, seed=4)
+        model.compile(
+            cr.optimizers.Adam(1e-3, global_clipnorm=1.0),
+            "sparse_categorical_crossentropy",
+            engine="native",
+        )
+        model.fit(x, y, batch_size=96, epochs=2, verbose=0, threads=threads)
+        return model.get_weights()
+
+    one = weights(1)
+    for threads in (2, 3, 8):
+        for a, b in zip(one, weights(threads), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_auto_runs_on_the_reference_engine_what_has_no_kernel_and_says_so() -> None:
+    model = cr.Sequential([cr.layers.GaussianNoise(0.1), cr.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    with pytest.warns(EngineWarning, match="normal_noise has no native kernel"):
+        model.fit(x, x[:, :1], verbose=0)
+    model.fit(x, x[:, :1], verbose=0)  # said once
+
+
+def test_native_names_the_operation_that_has_no_kernel() -> None:
+    model = cr.Sequential([cr.layers.GaussianNoise(0.1), cr.layers.Dense(1)])
+    model.compile("sgd", "mse", engine="native")
+    with pytest.raises(cr.ChainruleError, match="no kernel for normal_noise: use engine='auto'"):
+        model.fit(np.ones((20, 3)), np.ones(20), verbose=0)
+
+
+def test_a_number_that_names_no_row_of_an_embedding_is_an_error_in_words() -> None:
+    a = cr.Input((1,), kind="int")
+    model = cr.Model(a, cr.layers.Dense(1)(cr.layers.Flatten()(cr.layers.Embedding(4, 3)(a))))
+    model.compile("sgd", "mse")
+    with pytest.raises(cr.DataError, match="names no row"):
+        model.predict(np.array([[1], [7]]))

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule import _native
 from chainrule.engines.native.lowering import lower
-from chainrule.engines.native.plan import Plan
+from chainrule.engines.native.plan import Instruction, Plan
 from chainrule.engines.program import Array, Program, Runner, State, row_count
 from chainrule.errors import DataError
 from chainrule.graph import Input, Parameter
@@ -20,8 +20,9 @@ ELEMENTS = ("float32", "float64", "uint8", "int64")
 class NativeRunner:
     """A plan bound to a state; parameters are brought in before a run and taken out after it."""
 
-    def __init__(self, program: Program, state: State) -> None:
+    def __init__(self, program: Program, state: State, threads: int | None = None) -> None:
         self.program, self.state = program, state
+        self.threads = _native.default_threads() if threads is None else threads
         self.plan, self.buffers = lower(program)
         self._runner = _make(self.plan, state.precision)
         for buffer, value in self.plan.constants.items():
@@ -34,7 +35,7 @@ class NativeRunner:
     ) -> dict[str, Array]:
         rows = row_count(data, self.program)
         table = {leaf: np.asarray(value)[None] for leaf, value in (scalars or {}).items()}
-        self._run(data, np.arange(rows), max(rows, 1), table, 0, 1, [])
+        self._run(data, np.arange(rows), max(rows, 1), table, 0, 1, [], [])
         return {name: self._read(name, rows) for name in self.program.outputs}
 
     def steps(
@@ -45,18 +46,21 @@ class NativeRunner:
         table: Mapping[Input, Array],
         first: int = 0,
         last: int | None = None,
+        sums: Mapping[str, float] | None = None,
     ) -> dict[str, float]:
         total = -(-len(order) // batch_size)
         end = total if last is None else min(last, total)
         names = list(self.program.outputs)
-        sums = self._run(data, order, batch_size, table, first, end, names)
-        return dict(zip(names, sums, strict=True))
+        before = [(sums or {}).get(name, 0.0) for name in names]
+        found = self._run(data, order, batch_size, table, first, end, names, before)
+        return dict(zip(names, found, strict=True))
 
     def blocks(self, data: Mapping[Input, Array], block: int = 4096) -> dict[str, Array]:
         rows = row_count(data, self.program)
-        parts = []
-        for at in range(0, max(rows, 1), block):
-            parts.append(self.once({leaf: array[at : at + block] for leaf, array in data.items()}))
+        parts = [
+            self.once({leaf: array[at : at + block] for leaf, array in data.items()})
+            for at in range(0, max(rows, 1), block)
+        ]
         return {
             name: np.concatenate([part[name] for part in parts]) for name in self.program.outputs
         }
@@ -70,6 +74,7 @@ class NativeRunner:
         first: int,
         last: int,
         summed: list[str],
+        before: list[float],
     ) -> list[float]:
         for parameter, buffer in self._parameters:
             self._runner.write(buffer, np.ascontiguousarray(self.state[parameter]).reshape(-1))
@@ -84,15 +89,20 @@ class NativeRunner:
             wanted = np.uint32 if leaf.kind == "int" else np.float64
             columns.append((self.buffers[leaf], np.ascontiguousarray(column, wanted)))
         outputs = [self.buffers[self.program.outputs[name]] for name in summed]
-        sums = self._runner.run(
-            sources,
-            columns,
-            np.ascontiguousarray(order, np.int64),
-            batch_size,
-            first,
-            last,
-            outputs,
-        )
+        try:
+            sums = self._runner.run(
+                sources,
+                columns,
+                np.ascontiguousarray(order, np.int64),
+                batch_size,
+                first,
+                last,
+                outputs,
+                before,
+                self.threads,
+            )
+        except IndexError as error:
+            raise DataError(f"The data do not fit the model: {error}.") from error
         for parameter, buffer in self._changed:
             shape = self.state[parameter].shape
             self.state.arrays[parameter] = self._runner.read(buffer, *_size(shape)).reshape(shape)
@@ -103,7 +113,9 @@ class NativeRunner:
         shape = tuple(rows if not isinstance(d, int) else d for d in value.shape)
         buffer = self.buffers[value]
         if value.kind == "int":
-            return np.asarray(self._runner.read_integers(buffer, rows)).reshape(shape)
+            return np.asarray(self._runner.read_integers(buffer, int(np.prod(shape)))).reshape(
+                shape
+            )
         batched = bool(value.shape) and not isinstance(value.shape[0], int)
         size = (rows, int(np.prod(shape[1:], dtype=int))) if batched else _size(shape)
         return np.asarray(self._runner.read(buffer, *size)).reshape(shape)
@@ -114,8 +126,8 @@ class Native:
 
     name = "native"
 
-    def prepare(self, program: Program, state: State) -> Runner:
-        return NativeRunner(program, state)
+    def prepare(self, program: Program, state: State, threads: int | None = None) -> Runner:
+        return NativeRunner(program, state, threads)
 
 
 def _size(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -135,12 +147,18 @@ def _rows(array: Any, precision: str) -> Array:
     return np.ascontiguousarray(found)
 
 
+def _numbered(instruction: Instruction) -> list[list[int]]:
+    """The code in numbers; a place that is not there reads as the first."""
+    numbers = _native.opcodes()
+    return [[numbers[micro], *(max(p, 0) for p in places)] for micro, *places in instruction.code]
+
+
 def _make(plan: Plan, precision: str) -> Any:
     made = _native.Plan32 if precision == "float32" else _native.Plan64
     return made(
         [(s.layout, s.rows, s.columns) for s in plan.spaces],
         [
-            (i.opcode, i.out, i.a, i.b, i.code, i.operands, i.registers, i.integers, i.real)
+            (i.opcode, i.out, i.a, i.b, _numbered(i), i.operands, i.registers, i.integers, i.real)
             for i in plan.instructions
         ],
         plan.batch_size,

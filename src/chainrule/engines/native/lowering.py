@@ -35,13 +35,15 @@ MOST_OPERANDS = (
 )
 
 
-class NoKernel(ChainruleError):
+class NoKernel(ChainruleError, NotImplementedError):
     """An operation, or a use of one, that has no kernel."""
 
     def __init__(self, value: Value, why: str = "") -> None:
-        name = value.op.name if value.op is not None else repr(value)
-        super().__init__(f"{name}{f' ({why})' if why else ''}")
-        self.name = name
+        self.name = value.op.name if value.op is not None else str(value.name)
+        self.what = f"{self.name}{f' {why}' if why else ''}"
+        super().__init__(
+            f"The native engine has no kernel for {self.what}: use engine='auto' or engine='reference'."
+        )
 
 
 def space_of(value: Value) -> Space:
@@ -64,7 +66,7 @@ def space_of(value: Value) -> Space:
 
 def _flat(value: Value, shape: Shape) -> tuple[int, int]:
     if any(isinstance(d, Batch) for d in shape[1:]):
-        raise NoKernel(value, "the batch is not the first axis")
+        raise NoKernel(value, "with a batch that is not the first axis")
     sizes = [BATCH_ROWS if isinstance(d, Batch) else d for d in shape]
     if not sizes:
         return 1, 1
@@ -179,14 +181,21 @@ class Lowering:
         """A slot with the source's elements that can be read under a space."""
         own = self.spaces[source]
         if own.layout == "integers":
-            source = self.instruction("to_real", Space("column", own.rows), source)
+            source = self._real(source, value)
         elif (
             own.layout == "matrix" and own.columns == 1 and own.rows == space.rows and own != space
         ):
             source = self.instruction("to_column", Space("column", own.rows), source)
         if self.spread(source, space) is None:
-            raise NoKernel(value, f"{self.spaces[source]} under {space}")
+            raise NoKernel(value, "with this broadcasting")
         return source if self.spaces[source] == space else self.settled(source)
+
+    def _real(self, slot: int, value: Value) -> int:
+        """Integers, one for each row, as real numbers."""
+        own = self.spaces[slot]
+        if own.rows != BATCH_ROWS or own.columns != 1:
+            raise NoKernel(value, "on integers that are not one for each row")
+        return self.instruction("to_real", Space("column", own.rows), slot)
 
     def _written(self, op: Op, space: Space, sources: list[int]) -> int:
         """The result of code put where its last input is made, or into later code over the same space."""
@@ -236,7 +245,7 @@ class Lowering:
         targets = [value for _, value in program.assignments]
         for leaf in program.rows:
             if not leaf.shape or not isinstance(leaf.shape[0], Batch):
-                raise NoKernel(leaf, "an input that is not one of rows")
+                raise NoKernel(leaf, "as an input without rows")
         for leaf in (*program.rows, *program.scalars):
             self.slot_of[leaf] = self.slot(space_of(leaf), stored=True)
         for value in topological_order([*program.outputs.values(), *targets]):
@@ -264,7 +273,7 @@ class Lowering:
             self.constants[slot] = value.array
             return slot
         if value.op is None:
-            raise NoKernel(value, "an input that was not declared")
+            raise NoKernel(value, "as an undeclared input")
         sources = [self.slot_of[x] for x in value.inputs]
         key = (value.op, tuple(sources))
         if key not in self._same:
@@ -279,9 +288,9 @@ class Lowering:
         if name not in MICRO:
             raise NoKernel(value)
         if name == "real" and self.spaces[sources[0]].layout == "integers":
-            return self.instruction("to_real", space_of(value), sources[0])
+            return self._real(sources[0], value)
         if value.rank > 2 and any(x.shape not in ((), value.shape) for x in value.inputs):
-            raise NoKernel(value, "broadcasting beyond matrices")
+            raise NoKernel(value, "of more than two axes")
         return self.elementwise(value.op, value, space_of(value), sources)
 
     # --- assignments ---
@@ -380,9 +389,7 @@ class Lowering:
 
         for i, (micro, dst, sources) in enumerate(draft.code):
             read = [place(s) for s in sources]
-            for s in set(sources):
-                if s in registers and last_use[s] == i:
-                    free.append(registers[s])
+            free += [registers[s] for s in set(sources) if s in registers and last_use[s] == i]
             if dst in buffers:
                 written = operand(dst)
             else:
@@ -456,7 +463,7 @@ def _shaped(rows: int, columns: int) -> Space:
 def _transposed(lowering: Lowering, value: Value, slot: int) -> int:
     space = lowering.spaces[_matrix(lowering, slot)]
     if space.rows == BATCH_ROWS:
-        raise NoKernel(value, "a transposed batch")
+        raise NoKernel(value, "of a transposed batch")
     if space == SCALAR:
         return slot
     return lowering.instruction("transpose", _shaped(space.columns, space.rows), slot)
@@ -510,11 +517,10 @@ def _sum(lowering: Lowering, value: Value, sources: list[int]) -> int:
 def _max(lowering: Lowering, value: Value, sources: list[int]) -> int:
     op: Any = value.op
     wanted = space_of(value)
-    if wanted.layout == "column" and op.reduced(value.inputs[0].rank) == (
-        value.inputs[0].rank - 1,
-    ):
-        if lowering.spaces[sources[0]].layout == "matrix":
-            return lowering.instruction("row_max", wanted, sources[0])
+    last = value.inputs[0].rank - 1
+    by_row = wanted.layout == "column" and op.reduced(last + 1) == (last,)
+    if by_row and lowering.spaces[sources[0]].layout == "matrix":
+        return lowering.instruction("row_max", wanted, sources[0])
     raise NoKernel(value, f"over axes {op.axes} of {value.inputs[0].shape}")
 
 

@@ -1,0 +1,177 @@
+// The Python face of plans.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <array>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "bind.hpp"
+#include "plan.hpp"
+
+namespace nb = nanobind;
+
+namespace chainrule {
+
+namespace {
+
+template <typename T>
+using Vector = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
+
+template <class E>
+E named(const std::map<std::string, E>& names, const std::string& name) {
+    const auto found = names.find(name);
+    if (found == names.end()) throw nb::value_error(("unknown name in a plan: " + name).c_str());
+    return found->second;
+}
+
+const std::map<std::string, Opcode> opcode_names{
+    {"nn", Opcode::nn},
+    {"tn", Opcode::tn},
+    {"elementwise", Opcode::elementwise},
+    {"transpose", Opcode::transpose},
+    {"softmax", Opcode::softmax},
+    {"log_softmax", Opcode::log_softmax},
+    {"row_sum", Opcode::row_sum},
+    {"row_max", Opcode::row_max},
+    {"row_argmax", Opcode::row_argmax},
+    {"sparse_cross_entropy", Opcode::sparse_cross_entropy},
+    {"column_sum", Opcode::column_sum},
+    {"total", Opcode::total},
+    {"one_hot", Opcode::one_hot},
+    {"gather", Opcode::gather},
+    {"scatter_add", Opcode::scatter_add},
+    {"dropout_mask", Opcode::dropout_mask},
+    {"to_real", Opcode::to_real},
+    {"to_column", Opcode::to_column},
+    {"to_matrix", Opcode::to_matrix},
+    {"copy_columns", Opcode::copy_columns},
+};
+const std::map<std::string, Layout> layout_names{{"scalar", Layout::scalar},
+                                                 {"column", Layout::column},
+                                                 {"matrix", Layout::matrix},
+                                                 {"integers", Layout::integers},
+                                                 {"key", Layout::integers}};
+const std::map<std::string, Spread> spread_names{{"full", Spread::full},
+                                                 {"row", Spread::row},
+                                                 {"column", Spread::column},
+                                                 {"scalar", Spread::scalar}};
+
+using PlanCode = std::vector<std::array<int, 5>>;  // micro-operation, dst, a, b, c
+using PlanInstruction = std::tuple<std::string, int, int, int, PlanCode,
+                                   std::vector<std::pair<int, std::string>>, int,
+                                   std::tuple<int, int, int>, double>;
+
+template <class T>
+void make_plan(Plan<T>* place, const std::vector<std::tuple<std::string, int, int>>& spaces,
+                                   const std::vector<PlanInstruction>& described, int batch_size) {
+    std::vector<Buffer> buffers;
+    for (const auto& [layout, rows, columns] : spaces)
+        buffers.push_back({named(layout_names, layout), rows, columns});
+    std::vector<Instruction> instructions;
+    for (const auto& [op, out, a, b, code, operands, registers, integers, real] : described) {
+        Instruction made;
+        made.op = named(opcode_names, op);
+        made.out = out, made.a = a, made.b = b, made.registers = registers, made.real = real;
+        made.integers = {std::get<0>(integers), std::get<1>(integers), std::get<2>(integers)};
+        for (const auto& [micro, dst, x, y, z] : code)
+            made.code.push_back({static_cast<Micro>(micro), static_cast<std::uint8_t>(dst),
+                                 static_cast<std::uint8_t>(x), static_cast<std::uint8_t>(y),
+                                 static_cast<std::uint8_t>(z)});
+        for (const auto& [buffer, spread] : operands) {
+            made.operands.push_back(buffer);
+            made.spreads.push_back(named(spread_names, spread));
+        }
+        instructions.push_back(std::move(made));
+    }
+    new (place) Plan<T>(*kernels<T>(chosen_isa()), std::move(buffers), std::move(instructions),
+                        batch_size);
+}
+
+Element element_of(const nb::dlpack::dtype& type) {
+    if (type == nb::dtype<float>()) return Element::float32;
+    if (type == nb::dtype<double>()) return Element::float64;
+    if (type == nb::dtype<std::uint8_t>()) return Element::uint8;
+    if (type == nb::dtype<std::int64_t>()) return Element::int64;
+    throw nb::type_error("rows must be float32, float64, uint8 or int64");
+}
+
+using AnyRows = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+using AnyColumn = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+using Order = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+template <class T>
+std::vector<double> run_plan(Plan<T>& plan, const std::vector<std::pair<int, AnyRows>>& rows,
+                             const std::vector<std::pair<int, AnyColumn>>& columns, const Order& order,
+                             std::int64_t batch_size, std::int64_t first, std::int64_t last,
+                             const std::vector<int>& summed, std::vector<double> sums, int threads) {
+    std::vector<Source> sources;
+    for (const auto& [buffer, array] : rows)
+        sources.push_back({array.data(), element_of(array.dtype()), buffer});
+    std::vector<TableColumn> table;
+    for (const auto& [buffer, array] : columns) {
+        if (array.dtype() == nb::dtype<double>())
+            table.push_back({static_cast<const double*>(array.data()), nullptr, buffer});
+        else
+            table.push_back({nullptr, static_cast<const std::uint32_t*>(array.data()), buffer});
+    }
+    {
+        nb::gil_scoped_release released;
+        plan.run(sources, table, order.data(), static_cast<std::int64_t>(order.shape(0)), batch_size, first,
+                 last, summed, sums.data(), threads);
+    }
+    return sums;
+}
+
+template <class T>
+void bind(nb::module_& m, const char* name) {
+    using Flat = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+    nb::class_<Plan<T>>(m, name, "A plan and its buffers; see chainrule.engines.native.")
+        .def("__init__",
+             [](Plan<T>* self, const std::vector<std::tuple<std::string, int, int>>& spaces,
+                const std::vector<PlanInstruction>& instructions, int batch_size) {
+                 make_plan<T>(self, spaces, instructions, batch_size);
+             })
+        .def("write",
+             [](Plan<T>& self, int buffer, const Flat& values) {
+                 self.write(buffer, values.data(), static_cast<std::int64_t>(values.shape(0)));
+             })
+        .def("read",
+             [](const Plan<T>& self, int buffer, int rows, int columns) {
+                 const std::size_t n = static_cast<std::size_t>(rows) * columns;
+                 auto data = std::make_unique_for_overwrite<T[]>(n);
+                 self.read(buffer, data.get(), rows);
+                 nb::capsule owner(data.get(), [](void* p) noexcept { delete[] static_cast<T*>(p); });
+                 return Vector<T>(data.release(), {n}, owner);
+             })
+        .def("read_integers",
+             [](const Plan<T>& self, int buffer, int rows) {
+                 const std::size_t n = static_cast<std::size_t>(rows);
+                 auto data = std::make_unique_for_overwrite<std::int64_t[]>(n);
+                 self.read_integers(buffer, data.get(), rows);
+                 nb::capsule owner(
+                     data.get(), [](void* p) noexcept { delete[] static_cast<std::int64_t*>(p); });
+                 return Vector<std::int64_t>(data.release(), {n}, owner);
+             })
+        .def("run", run_plan<T>);
+}
+
+}  // namespace
+
+void bind_plans(nb::module_& m) {
+    bind<float>(m, "Plan32");
+    bind<double>(m, "Plan64");
+    m.def("default_threads", default_threads,
+          "How many threads to use where nobody says another: what this process may run on.");
+}
+
+}  // namespace chainrule

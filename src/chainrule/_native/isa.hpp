@@ -1,0 +1,39 @@
+// The tables of one instruction set. A file isa_NAME.cpp defines CHAINRULE_ISA and CHAINRULE_VECTOR
+// and includes this; it is compiled for that instruction set alone. Nothing here may use an inline
+// function of the standard library: the linker keeps one copy of each, and it might be the one of a
+// newer machine.
+#pragma once
+#include "elementwise.hpp"
+#include "kernels.hpp"
+#include "products.hpp"
+#include "rows.hpp"
+
+namespace chainrule::CHAINRULE_ISA {
+
+#define CHAINRULE_TEXT_OF(name) #name
+#define CHAINRULE_TEXT(name) CHAINRULE_TEXT_OF(name)
+
+template <class T>
+constexpr Kernels<T> table = {
+    .isa = CHAINRULE_TEXT(CHAINRULE_ISA),
+    .vector_width = Simd<T>::width,
+    .panel_width = panel_width<T>,
+    .tile_rows = tile_rows,
+    .elementwise = elementwise<T>,
+    .nn = nn<T>,
+    .tn = tn<T>,
+    .transpose = transpose<T>,
+    .softmax = softmax<T>,
+    .log_softmax = log_softmax<T>,
+    .row_sum = row_sum<T>,
+    .row_max = row_max<T>,
+    .row_argmax = row_argmax<T>,
+    .sparse_cross_entropy = sparse_cross_entropy<T>,
+    .column_sum = column_sum<T>,
+    .total = total<T>,
+};
+
+extern const Kernels<float> float_table = table<float>;
+extern const Kernels<double> double_table = table<double>;
+
+}  // namespace chainrule::CHAINRULE_ISA

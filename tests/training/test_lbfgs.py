@@ -1,0 +1,137 @@
+"""L-BFGS: as far down as SciPy and scikit-learn come, one event an iteration."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import layers
+from chainrule.errors import UsageError
+from chainrule.training import EpochEnd, Progress, TrainingStarted
+
+RNG = np.random.default_rng(16)
+X = RNG.normal(size=(40, 3))
+Y = X @ [1.0, -2.0, 0.5] + 0.3 + 0.1 * RNG.normal(size=40)
+
+
+def linear(**settings: Any) -> cr.Sequential:
+    model = cr.Sequential([layers.Dense(1, **settings)], seed=2)
+    model.compile(cr.optimizers.LBFGS(), "mse", precision="float64")
+    return model
+
+
+def test_a_linear_model_reaches_the_least_squares_solution() -> None:
+    model = linear()
+    history = model.fit(X, Y, epochs=100, verbose=0)
+    wide = np.column_stack([X, np.ones(40)])
+    solution, residual, *_ = np.linalg.lstsq(wide, Y, rcond=None)
+    kernel, bias = model.get_weights()
+    np.testing.assert_allclose([*kernel[:, 0], *bias], solution, atol=1e-5)
+    assert history.history["loss"][-1] == pytest.approx(residual[0] / 40, rel=1e-8)
+    assert history.stopped_because.startswith("L-BFGS stopped: convergence")
+    assert len(history.epoch) < 30
+
+
+def test_digits_are_learnt_as_far_as_scikit_learn_learns_them() -> None:
+    from sklearn.datasets import load_digits
+    from sklearn.neural_network import MLPClassifier
+
+    x, y = load_digits(return_X_y=True)
+    x, y = x[:300] / 16.0, y[:300]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = MLPClassifier((10,), solver="lbfgs", alpha=1.0, max_iter=60, random_state=0).fit(
+            x, y
+        )
+    penalty = cr.regularizers.L2(1.0 / 2 / 300)  # scikit-learn's alpha/2 Σw² / n
+    model = cr.Sequential(
+        [
+            layers.Dense(10, "relu", kernel_regularizer=penalty),
+            layers.Dense(10, "softmax", kernel_regularizer=penalty),
+        ]
+    )
+    model.compile(
+        cr.optimizers.LBFGS(), "sparse_categorical_crossentropy", ["accuracy"], precision="float64"
+    )
+    model.build((64,))
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(-0.2, 0.2, w.shape) for w in model.get_weights()])
+    loss = model.fit(x, y, epochs=60, verbose=0).history["loss"][-1]
+    assert loss < 1.15 * theirs.loss_
+    assert model.evaluate(x, y)["accuracy"] > 0.99
+
+
+def test_an_epoch_is_an_iteration_on_all_rows_and_its_loss_falls() -> None:
+    model = linear()
+    events = list(model.training(X, Y, epochs=3, batch_size=7, validation_split=0.25))
+    assert isinstance(events[0], TrainingStarted)
+    assert (events[0].steps_per_epoch, events[0].rows) == (1, 30)
+    assert [e.step for e in events if isinstance(e, Progress)] == [1, 1, 1]
+    losses = [e.logs["loss"] for e in events if isinstance(e, EpochEnd)]
+    assert len(losses) == 3
+    assert losses == sorted(losses, reverse=True)
+    assert model.history is not None
+    assert len(model.history.history["val_loss"]) == 3
+
+
+def test_it_stops_where_the_gradient_is_small_and_reports_its_norm() -> None:
+    model = linear()
+    history = model.fit(X, Y, epochs=100, gradient_tolerance=0.05, verbose=0)
+    assert history.stopped_because == "the norm of the gradient fell below 0.05"
+    norms = history.history["gradient_norm"]
+    assert norms[-1] < 0.05 <= norms[-2]
+    kernel, bias = model.get_weights()
+    error = X @ kernel[:, 0] + bias - Y
+    gradient = 2 * np.append(X.T @ error, error.sum()) / 40
+    assert norms[-1] == pytest.approx(np.linalg.norm(gradient), rel=1e-9)
+
+
+def test_an_interrupt_leaves_no_thread_behind_and_the_best_weights() -> None:
+    before = threading.active_count()
+    model = linear()
+
+    def stop(event: Any) -> None:
+        if isinstance(event, Progress) and event.epoch == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y, epochs=50, callbacks=[stop], verbose=0)
+    assert threading.active_count() == before
+    other = linear()
+    other.fit(X, Y, epochs=2, verbose=0)
+    np.testing.assert_array_equal(model.get_weights()[0], other.get_weights()[0])
+
+
+def test_an_error_in_the_loss_is_raised_where_fit_was_called() -> None:
+    model = cr.Sequential([layers.Embedding(3, 2), layers.Flatten(), layers.Dense(1)])
+    model.compile("lbfgs", "mse")
+    with pytest.raises(cr.DataError, match="from 0 to 2, but 9 was given"):
+        model.fit(np.array([[0], [9]]), [0.0, 1.0], verbose=0)
+
+
+def test_what_needs_single_steps_is_refused() -> None:
+    normalized = cr.Sequential([layers.BatchNormalization(), layers.Dense(1)])
+    normalized.compile("lbfgs", "mse")
+    with pytest.raises(
+        UsageError, match=r"LBFGS has no steps .* \(batch_normalization/moving_mean"
+    ):
+        normalized.fit(X, Y, verbose=0)
+    with pytest.raises(UsageError, match="LBFGS cannot hold dense/kernel to its constraint"):
+        linear(kernel_constraint="max_norm").fit(X, Y, verbose=0)
+
+
+def test_frozen_layers_stay_as_they_are() -> None:
+    model = cr.Sequential([layers.Dense(3, name="first"), layers.Dense(1)])
+    model.compile("lbfgs", "mse", precision="float64")
+    model.build((3,))
+    model.layers[0].trainable = False
+    before = model.get_weights()
+    model.fit(X, Y, epochs=5, verbose=0)
+    after = model.get_weights()
+    np.testing.assert_array_equal(after[0], before[0])
+    assert not np.array_equal(after[2], before[2])
