@@ -59,4 +59,3 @@ def quick() -> Callable[..., Outcome]:
         return run(Settings(source, **{**small, **settings}))
 
     return ran
-

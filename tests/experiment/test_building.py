@@ -179,5 +179,7 @@ def test_the_l2_penalty_is_part_of_the_loss() -> None:
 def test_an_unknown_name_is_told_before_any_data_are_read(
     setting: str, given: str, meant: str
 ) -> None:
-    with pytest.raises(UnknownNameError, match=f"Unknown {setting} '{given}': did you mean '{meant}'"):
+    with pytest.raises(
+        UnknownNameError, match=f"Unknown {setting} '{given}': did you mean '{meant}'"
+    ):
         run(Settings("no-such-file.csv", **{setting: given}))

@@ -100,9 +100,9 @@ def test_a_test_file_needs_the_columns_of_the_training_data(table: pl.DataFrame)
 
 def test_a_column_of_another_kind_in_the_test_file_is_named(table: pl.DataFrame) -> None:
     table.write_parquet("train.parquet")
-    table.with_columns(size=pl.col("day")).write_parquet("test.parquet")
+    table.with_columns(size=pl.concat_list("day")).write_parquet("test.parquet")
     words = told(DataError, "train.parquet", test_file="test.parquet")
-    assert words.startswith("Column 'size' holds Date values in test.parquet, but Float64")
+    assert words.startswith("Column 'size' holds List(Date) values in test.parquet, but Float64")
 
 
 def test_tables_and_arrays_do_not_mix(written: str) -> None:

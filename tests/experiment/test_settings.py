@@ -11,7 +11,9 @@ from chainrule.experiment.settings import Settings
 
 
 def test_nothing_said_gives_the_defaults() -> None:
-    assert Settings.from_words({"source": "iris", "target": None, "threads": None}) == Settings("iris")
+    assert Settings.from_words({"source": "iris", "target": None, "threads": None}) == Settings(
+        "iris"
+    )
 
 
 def test_words_become_what_the_settings_hold() -> None:

@@ -11,6 +11,9 @@ import chainrule as cr
 from chainrule import layers
 from chainrule.errors import ShapeError, UnknownNameError, UsageError
 
+# some operations run on the reference engine alone
+pytestmark = pytest.mark.filterwarnings("ignore:.*no native kernel")
+
 RNG = np.random.default_rng(5)
 
 
@@ -203,7 +206,10 @@ def test_an_embedding_needs_whole_numbers() -> None:
 def test_a_number_outside_the_table_is_named() -> None:
     model = cr.Sequential([layers.Embedding(4, 2), layers.Flatten()])
     model.build((1,))
-    with pytest.raises(cr.DataError, match=r"from 0 to 3, but 7 was given"):
+    with pytest.raises(
+        cr.DataError,
+        match=r'x holds whole numbers from 0 to 7, but Embedding\("embedding"\) .* 0 to 3\.',
+    ):
         model.predict(np.array([[0], [7]]))
     with pytest.raises(cr.DataError, match=r"x must hold whole numbers, but holds 0\.5"):
         model.predict(np.array([[0.5]]))

@@ -15,6 +15,9 @@ from chainrule.families import decode, encode
 from chainrule.layers.base import LAYERS
 from chainrule.layers.network import network_from_config
 
+# some operations run on the reference engine alone
+pytestmark = pytest.mark.filterwarnings("ignore:.*no native kernel")
+
 RNG = np.random.default_rng(10)
 D = layers.Dense
 
@@ -132,7 +135,11 @@ def test_no_two_layers_of_a_network_share_a_random_stream() -> None:
     hidden = D(4)(inputs)
     cr.Model(inputs, first(hidden))
     both = cr.Model(inputs, second(first(inputs)))  # where `first` comes first, and was second
-    assert len({layer.number for layer in both.layers}) == 2
+    numbers = [layer.number for layer in both.layers]
+    assert len(set(numbers)) == 2
+    assert both.network is not None
+    again = network_from_config(json.loads(json.dumps(both.network.config())))
+    assert [layer.number for layer in again.layers] == numbers != sorted(numbers)
 
 
 # --- graphs -----------------------------------------------------------------------------------------
@@ -183,6 +190,19 @@ def test_a_wrong_shape_deep_in_a_sequence_does_not_spoil_the_layers_before_it() 
         model.build((7,))
     with pytest.raises(ShapeError, match="Lambda: "):  # and not: was built for 7 features
         model.build((8,))
+
+
+def test_a_wrong_shape_leaves_the_weights_of_layers_that_a_model_holds() -> None:
+    model = cr.Sequential([D(3)])
+    model.build((2,))
+    wrong = cr.Sequential([model.layers[0], layers.Reshape((7,))])
+    with pytest.raises(ShapeError, match="cannot become"):
+        wrong.build((2,))
+    assert len(model.layers[0].weights) == 2
+    model.compile("sgd", "mse")
+    before = model.get_weights()[0]
+    model.fit(np.ones((4, 2)), np.ones((4, 3)), verbose=0)
+    assert not np.array_equal(model.get_weights()[0], before)
 
 
 def network() -> cr.Model:

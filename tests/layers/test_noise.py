@@ -11,6 +11,9 @@ import chainrule as cr
 from chainrule import layers
 from chainrule.errors import ShapeError, UsageError
 
+# some operations run on the reference engine alone
+pytestmark = pytest.mark.filterwarnings("ignore:.*no native kernel")
+
 X = np.ones((50, 40))
 IMAGES = np.arange(1.0, 1 + 30 * 5 * 4).reshape(30, 5, 4)
 RANDOM = {

@@ -16,6 +16,9 @@ import chainrule as cr
 from chainrule import layers, ops, storage
 from chainrule.errors import ModelFileError, UsageError
 
+# some operations run on the reference engine alone
+pytestmark = pytest.mark.filterwarnings("ignore:.*no native kernel")
+
 RNG = np.random.default_rng(18)
 X = RNG.normal(size=(40, 4))
 Y = X @ [1.0, -1.0, 0.5, 0.0]
@@ -200,6 +203,20 @@ def test_a_listener_may_save_checkpoints_that_know_all_about_the_learning_rate(
     assert len(set(rates)) == 3
     assert again.history.history["learning_rate"] == rates[3:]
     np.testing.assert_array_equal(again.get_weights()[0], whole.get_weights()[0])
+
+
+def test_layers_may_be_frozen_and_thawed_between_training_and_saving(tmp_path: Path) -> None:
+    model, path = plain(), tmp_path / "m.chainrule"
+    model.build((4,))
+    for frozen, thawed in ((True, False), (False, True)):
+        model.layers[0].trainable = not frozen
+        model.fit(X, Y, verbose=0)
+        model.layers[0].trainable = not thawed
+        model.save(path, checkpoint=True)
+        loaded = cr.load(path)
+        assert loaded.layers[0].trainable is not thawed
+        loaded.layers[0].trainable = True
+        loaded.fit(X, Y, verbose=0)
 
 
 def test_optimizer_state_stays_out_of_a_plain_file(tmp_path: Path) -> None:

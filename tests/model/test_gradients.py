@@ -16,6 +16,9 @@ import chainrule as cr
 from chainrule import layers, losses, ops
 from chainrule.training.loop import Clock
 
+# some operations run on the reference engine alone
+pytestmark = pytest.mark.filterwarnings("ignore:.*no native kernel")
+
 RNG = np.random.default_rng(12)
 ROWS = 6
 X = RNG.normal(size=(ROWS, 3))
@@ -231,7 +234,7 @@ LOSSES: dict[str, tuple[Any, int, str, Any]] = {
 }
 
 
-def largest_error(case: Case) -> float:
+def largest_error(case: Case, engine: str) -> float:
     """The largest difference between back-propagation and finite differences, over max(1, |gradient|)."""
     make, x, y, compiled, fitted = case
     model = make()
@@ -239,7 +242,7 @@ def largest_error(case: Case) -> float:
 
     def fit(rate: float, weights: list[Any]) -> float:
         if model.recipe is None or model.recipe.optimizer.learning_rate != rate:
-            model.compile(cr.optimizers.SGD(rate), precision="float64", **compiled)
+            model.compile(cr.optimizers.SGD(rate), engine=engine, precision="float64", **compiled)
         model.set_weights(weights)
         model.clock = Clock()  # the same draws every time
         return model.fit(x, y, batch_size=ROWS, verbose=0, **fitted).history["loss"][0]
@@ -265,19 +268,21 @@ def largest_error(case: Case) -> float:
     return worst
 
 
+@pytest.mark.parametrize("engine", ["reference", "auto"])
 @pytest.mark.parametrize("name", CASES)
-def test_a_step_takes_away_the_gradient_of_the_loss(name: str) -> None:
-    assert largest_error(CASES[name]) < 1e-6
+def test_a_step_takes_away_the_gradient_of_the_loss(name: str, engine: str) -> None:
+    assert largest_error(CASES[name], engine) < 1e-6
 
 
+@pytest.mark.parametrize("engine", ["reference", "auto"])
 @pytest.mark.parametrize("name", LOSSES)
-def test_every_loss_teaches_by_its_gradient(name: str) -> None:
+def test_every_loss_teaches_by_its_gradient(name: str, engine: str) -> None:
     loss, units, activation, targets = LOSSES[name]
 
     def make() -> cr.Model:
         return sequential(hidden(2), D(units, activation=activation))
 
-    assert largest_error((make, X, targets, {"loss": loss}, {})) < 1e-6
+    assert largest_error((make, X, targets, {"loss": loss}, {}), engine) < 1e-6
 
 
 def test_every_registered_loss_is_tried_above() -> None:
@@ -293,4 +298,4 @@ def test_the_check_itself_sees_a_gradient_that_is_wrong_by_a_thousandth() -> Non
     def make() -> cr.Model:
         return sequential(hidden(2), D(2))
 
-    assert largest_error((make, X, REAL, {"loss": leaking}, {})) > 1e-5
+    assert largest_error((make, X, REAL, {"loss": leaking}, {}), "reference") > 1e-5

@@ -11,6 +11,9 @@ import chainrule as cr
 from chainrule import layers, losses, optimizers, regularizers
 from chainrule.training import Event, Progress
 
+# some operations run on the reference engine alone
+pytestmark = pytest.mark.filterwarnings("ignore:.*no native kernel")
+
 RNG = np.random.default_rng(15)
 X = RNG.normal(size=(12, 3))
 Y = RNG.normal(size=(12, 2))

@@ -3,7 +3,8 @@
 // Every polynomial is a minimax fit (Remez exchange in 200-bit arithmetic) whose coefficients were
 // then rounded; beside each stands the largest error it adds to the result, relative to it. Errors
 // are tested to stay below 3 units in the last place. Results too small for a normal number may be
-// flushed to zero. Arguments that are NaN give NaN.
+// flushed to zero, and where the processor flushes, a few next to the smallest one are less exact.
+// Arguments that are NaN give NaN.
 #pragma once
 #include "simd.hpp"
 
@@ -82,7 +83,9 @@ CHAINRULE_INLINE Vector<T> product_error(Vector<T> a, Vector<T> b, Vector<T> p) 
 template <class T>
 CHAINRULE_INLINE Vector<T> power_of_two(Vector<T> n_rounded) {
     using S = Simd<T>;
-    return S::real((S::bits(n_rounded) << Format<T>::mantissa) + S::bits(S::set1(1)));
+    using U = typename S::U;
+    const U bits = ((U)n_rounded << Format<T>::mantissa) + (U)S::set1(1);
+    return (Vector<T>)bits;
 }
 
 // f(x) for floats computed in double precision, rounded once.
@@ -146,17 +149,18 @@ template <class T>
 CHAINRULE_INLINE Scaled<T> scaled(Vector<T> x) {
     using S = Simd<T>;
     using F = Format<T>;
+    using U = typename S::U;
     constexpr T unit = static_cast<T>(typename S::Int{1} << F::mantissa);
     const auto denormal = x < S::set1(F::min_normal);
     x = S::select(denormal, x * (2 * unit), x);
-    const auto root = S::bits(S::set1(F::sqrt_half)), one = S::bits(S::set1(1));
-    const auto shifted = S::bits(x) - root;
+    const U root = (U)S::set1(F::sqrt_half), one = (U)S::set1(1);
+    const U shifted = (U)x - root;
     // The biased exponent, made a number by writing it below 2ᵐ.
-    const auto biased = (typename S::I)((typename S::U)(shifted + one) >> F::mantissa);
-    auto exponent = S::real(biased | S::bits(S::set1(unit))) - (unit + T(F::bias));
+    const U biased = (shifted + one) >> F::mantissa;
+    auto exponent = (Vector<T>)(biased | (U)S::set1(unit)) - (unit + T(F::bias));
     exponent -= S::select(denormal, S::set1(T(F::mantissa + 1)), S::zero());
-    const auto below = S::set1i((typename S::Int{1} << F::mantissa) - 1);
-    return {exponent, S::real((shifted & below) + root) - 1};
+    const U below = (U)S::set1i((typename S::Int{1} << F::mantissa) - 1);
+    return {exponent, (Vector<T>)((shifted & below) + root) - 1};
 }
 
 // e ln 2 + log(1 + f) + low, with s = f / (2 + f): log(1 + f) = f − f²/2 + s (f²/2 + s² R(s²)).
@@ -428,7 +432,7 @@ CHAINRULE_INLINE Vector<double> sine(Vector<double> x, std::int64_t quarters) {
     const auto cosine_of =
         whole + (((1 - whole) - halved) + S::fma(z * z, polynomial(z, even), -r * low));
     const auto swap = (quarter & 1) != 0;
-    const auto flip = (quarter & 2) << 62;
+    const auto flip = (quarter & 2) << 62;  // the sign bit
     return S::real(S::bits(S::select(swap, cosine_of, sine_of)) ^ flip);
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,9 @@ MOST_LINES = 20
 class Bar:
     """A line that fills with the epochs: where training is, how good, how long it may still take."""
 
-    def __init__(self, console: Console, *, shown: bool) -> None:
+    def __init__(
+        self, console: Console, *, shown: bool, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         from rich.progress import BarColumn, Progress, TextColumn
 
         self.console = console
@@ -38,7 +40,7 @@ class Bar:
             disable=not shown or not animated,
         )
         self._task: Any = None
-        self._begun = time.perf_counter()
+        self._clock, self._begun = clock, clock()
         self._epochs, self._told, self._best = 0, "", ""
         self._line = ""  # of the last epoch, where it is still to be printed
 
@@ -51,7 +53,7 @@ class Bar:
     def __call__(self, event: Event) -> None:
         match event:
             case TrainingStarted():
-                self._begun, self._epochs = time.perf_counter(), event.epochs
+                self._begun, self._epochs = self._clock(), event.epochs
                 self._task = self._bar.add_task(self._where(1), total=event.epochs, told="")
             case StepsDone():
                 done = event.epoch - 1 + event.step / event.steps
@@ -86,7 +88,7 @@ class Bar:
     def _now(self, done: float) -> str:
         """The last epoch's numbers and the time left, at most: training may stop early."""
         told = self._told if "accuracy" in self._told else self._told + self._best
-        seconds = time.perf_counter() - self._begun
+        seconds = self._clock() - self._begun
         if seconds < 0.5 or done <= 0:
             return told
         left = duration(math.ceil(seconds / done * (self._epochs - done))).replace(".0 s", " s")

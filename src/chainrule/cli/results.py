@@ -39,7 +39,7 @@ def print_beginning(to: Console, prepared: Prepared, model: Model) -> None:
     width = prepared.preprocessing.width
     what = f"{prepared.target_name} of " if prepared.target_name else ""
     kind = (
-        counted(len(target.classes), "class").replace("classs", "classes")
+        f"{len(target.classes):,} classes"
         if target.classes
         else counted(target.width, "label")
         if target.multilabel
@@ -59,7 +59,7 @@ def print_beginning(to: Console, prepared: Prepared, model: Model) -> None:
         for column in left_out[:_LEFT_OUT_SHOWN]
     ]
     if len(left_out) > _LEFT_OUT_SHOWN:
-        facts.append(("left out", f"{len(left_out) - _LEFT_OUT_SHOWN} more columns"))
+        facts.append(("left out", counted(len(left_out) - _LEFT_OUT_SHOWN, "more column")))
     facts += [("note", note) for note in prepared.notes]
     widths = " → ".join(str(layer.units) for layer in model.layers if hasattr(layer, "units"))
     facts.append(("network", f"{width} → {widths}, {counted(model.count_params(), 'parameter')}"))

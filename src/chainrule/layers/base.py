@@ -74,6 +74,11 @@ class Layer:
         self.home: State | None = None  # where its weights live, once a model has given them values
         self.number = 0  # names its random streams; from 1, once it is part of a network
 
+    @property
+    def limit(self) -> int | None:
+        """Whole numbers it takes are from 0 to below this (None: all)."""
+        return None
+
     # --- what subclasses say ---
 
     def build(self, *shapes: Shape) -> None:

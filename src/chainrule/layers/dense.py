@@ -132,6 +132,10 @@ class Embedding(Layer):
         )
         self.embeddings_regularizer = regularizers.get(self.embeddings_regularizer)
 
+    @property
+    def limit(self) -> int | None:
+        return self.input_dim
+
     def build(self, *shapes: Shape) -> None:
         self.embeddings = self.add_weight(
             "embeddings",

@@ -102,6 +102,15 @@ class Network:
             for weight in layer.weights:
                 weight.parameter.name = f"{layer.name}/{weight.role}"
 
+    def reader(self, place: int) -> Layer | None:
+        """Of the layers that look up an input's whole numbers, the one that takes the fewest."""
+        readers = [
+            s.layer
+            for s in self.symbols
+            if s.layer is not None and s.layer.limit is not None and self.inputs[place] in s.inputs
+        ]
+        return min(readers, key=lambda layer: layer.limit or 0, default=None)
+
     @property
     def weights(self) -> list[Weight]:
         """Every weight, layer by layer, each once."""

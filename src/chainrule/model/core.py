@@ -527,10 +527,14 @@ class Model:
         storage.save(path, arrays, document)
 
     def set_slots(self, arrays: Mapping[str, Array]) -> None:
-        """Put back the optimizer's state that a checkpoint holds, by name ("dense/kernel/velocity")."""
+        """Put back the optimizer's state that a checkpoint holds, by name ("dense/kernel/velocity").
+
+        A layer that was thawed after the last training has none there, and begins anew.
+        """
         for slots in self._step().slots.values():
             for parameter in slots.values():
-                self.state[parameter] = arrays[str(parameter.name)]
+                if str(parameter.name) in arrays:
+                    self.state[parameter] = arrays[str(parameter.name)]
 
 
 def with_batch(shape: Any) -> Shape:

@@ -65,8 +65,8 @@ def labels(
 
     Text and true/false are labels, which a new `Target` numbers; whole numbers are class numbers already.
     """
-    if isinstance(loss, list) and len(loss) == 1:
-        (loss,) = loss
+    if isinstance(loss, (list, Mapping)) and len(loss) == 1:
+        (loss,) = loss.values() if isinstance(loss, Mapping) else loss
     if not isinstance(loss, CLASSIFYING) or isinstance(y, Mapping):
         return None, target
     values = data.as_values(arrays_per_place(y, ["y"], "output")[0])

@@ -117,7 +117,9 @@ def row_count(given: Any, what: str = "x") -> int:
 def input_arrays(given: Sequence[Any], network: Network, precision: str) -> list[Array]:
     """One array for each input of the network, of its shape."""
     arrays = []
-    for item, symbol, name in zip(given, network.inputs, network.input_names, strict=True):
+    for place, (item, symbol, name) in enumerate(
+        zip(given, network.inputs, network.input_names, strict=True)
+    ):
         what = f"The input {name}" if len(network.inputs) > 1 else "x"
         array = numbers(item, what, symbol.kind)
         if array.ndim == 1 and len(symbol.shape) == 2 and symbol.shape[1] == 1:
@@ -133,6 +135,13 @@ def input_arrays(given: Sequence[Any], network: Network, precision: str) -> list
                 array = array.astype(precision, copy=False)
             if wider:  # a number may be too large for float32
                 _check_finite(array, f"In {precision}, {what[0].lower()}{what[1:]}")
+        if symbol.kind == "int" and array.size and (reader := network.reader(place)):
+            low, high, limit = int(array.min()), int(array.max()), reader.limit or 0
+            if low < 0 or high >= limit:
+                raise DataError(
+                    f"{what} holds whole numbers from {low} to {high}, but {reader.described} takes those "
+                    f"from 0 to {limit - 1}."
+                )
         arrays.append(array)
     rows = dict(zip(network.input_names, map(len, arrays), strict=True))
     if len(set(rows.values())) > 1:

@@ -217,7 +217,7 @@ def _reason(job: Job, watch: Watch, logs: Mapping[str, float], previous: float) 
 def _minibatches(job: Job) -> Generator[Progress | dict[str, float], None, None]:
     """For each epoch some Progress events, then the epoch's means."""
     runner = job.engine.prepare(job.step.train, job.state, job.threads)
-    clock, done = job.clock, 0
+    clock, pace, done = job.clock, Pace(), 0
     clock.schedule = clock.schedule or job.schedule.initial()
     for epoch in range(1, job.epochs + 1):
         permutation = random.permutation(
@@ -234,7 +234,7 @@ def _minibatches(job: Job) -> Generator[Progress | dict[str, float], None, None]
             job.step.train, rates, updates=clock.updates, seed=job.seed, counter=clock.steps
         )
         sums: Sums = {}
-        for step, sums in _in_pieces(runner, job, order, table):
+        for step, sums in _in_pieces(runner, job, order, table, pace):
             rows = min(step * job.batch_size, len(order))
             yield Progress(epoch, step, job.steps, sums["loss"] / rows)
         done += job.steps
@@ -244,18 +244,28 @@ def _minibatches(job: Job) -> Generator[Progress | dict[str, float], None, None]
         yield {**finished(job.step, sums, len(order)), "learning_rate": float(rates[-1])}
 
 
+@dataclass
+class Pace:
+    """How many steps are run at once: about as many as fit into PROGRESS_SECONDS."""
+
+    steps: int = 1
+
+    def learn(self, steps: int, seconds: float) -> None:
+        """Take in how long some steps took."""
+        self.steps = max(1, int(steps * min(PROGRESS_SECONDS / max(seconds, 1e-6), 10.0)))
+
+
 def _in_pieces(
-    runner: Runner, job: Job, order: Array, table: Mapping[Input, Array]
+    runner: Runner, job: Job, order: Array, table: Mapping[Input, Array], pace: Pace
 ) -> Iterator[tuple[int, Sums]]:
-    """Run an epoch's steps a piece at a time, each of about PROGRESS_SECONDS; the sums so far."""
+    """Run an epoch's steps a piece at a time: the steps done, and the sums over them."""
     sums: Sums = {}
-    done, piece = 0, 1
+    done = 0
     while done < job.steps:
         begun = time.perf_counter()
-        end = min(done + piece, job.steps)
+        end = min(done + pace.steps, job.steps)
         sums = runner.steps(job.training.arrays, order, job.batch_size, table, done, end, sums)
-        seconds = max(time.perf_counter() - begun, 1e-6)
-        piece = max(1, int((end - done) * min(PROGRESS_SECONDS / seconds, 10.0)))
+        pace.learn(end - done, time.perf_counter() - begun)
         done = end
         yield done, sums
 
