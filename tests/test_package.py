@@ -79,6 +79,11 @@ def test_the_compiled_modules_stub_names_what_it_has() -> None:
     stub = importlib.resources.files("chainrule") / "_native.pyi"
     tree = ast.parse(stub.read_text(encoding="utf-8"))
     named = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    named |= {
+        node.target.id
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
     assert named == {name for name in dir(_native) if not name.startswith("_")}
 
 

@@ -67,13 +67,13 @@ const std::map<std::string, Spread> spread_names{{"full", Spread::full},
                                                  {"scalar", Spread::scalar}};
 
 using PlanCode = std::vector<std::array<int, 5>>;  // micro-operation, dst, a, b, c
-using PlanInstruction = std::tuple<std::string, int, int, int, PlanCode,
-                                   std::vector<std::pair<int, std::string>>, int,
-                                   std::tuple<int, int, int>, double>;
+using PlanInstruction =
+    std::tuple<std::string, int, int, int, PlanCode, std::vector<std::pair<int, std::string>>, int,
+               std::tuple<int, int, int>, double>;
 
 template <class T>
 void make_plan(Plan<T>* place, const std::vector<std::tuple<std::string, int, int>>& spaces,
-                                   const std::vector<PlanInstruction>& described, int batch_size) {
+               const std::vector<PlanInstruction>& described, int batch_size) {
     std::vector<Buffer> buffers;
     for (const auto& [layout, rows, columns] : spaces)
         buffers.push_back({named(layout_names, layout), rows, columns});
@@ -93,8 +93,8 @@ void make_plan(Plan<T>* place, const std::vector<std::tuple<std::string, int, in
         }
         instructions.push_back(std::move(made));
     }
-    new (place) Plan<T>(*kernels<T>(chosen_isa()), std::move(buffers), std::move(instructions),
-                        batch_size);
+    new (place)
+        Plan<T>(*kernels<T>(chosen_isa()), std::move(buffers), std::move(instructions), batch_size);
 }
 
 Element element_of(const nb::dlpack::dtype& type) {
@@ -111,9 +111,10 @@ using Order = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::dev
 
 template <class T>
 std::vector<double> run_plan(Plan<T>& plan, const std::vector<std::pair<int, AnyRows>>& rows,
-                             const std::vector<std::pair<int, AnyColumn>>& columns, const Order& order,
-                             std::int64_t batch_size, std::int64_t first, std::int64_t last,
-                             const std::vector<int>& summed, std::vector<double> sums, int threads) {
+                             const std::vector<std::pair<int, AnyColumn>>& columns,
+                             const Order& order, std::int64_t batch_size, std::int64_t first,
+                             std::int64_t last, const std::vector<int>& summed,
+                             std::vector<double> sums, int threads) {
     std::vector<Source> sources;
     for (const auto& [buffer, array] : rows)
         sources.push_back({array.data(), element_of(array.dtype()), buffer});
@@ -126,8 +127,8 @@ std::vector<double> run_plan(Plan<T>& plan, const std::vector<std::pair<int, Any
     }
     {
         nb::gil_scoped_release released;
-        plan.run(sources, table, order.data(), static_cast<std::int64_t>(order.shape(0)), batch_size, first,
-                 last, summed, sums.data(), threads);
+        plan.run(sources, table, order.data(), static_cast<std::int64_t>(order.shape(0)),
+                 batch_size, first, last, summed, sums.data(), threads);
     }
     return sums;
 }
@@ -138,9 +139,8 @@ void bind(nb::module_& m, const char* name) {
     nb::class_<Plan<T>>(m, name, "A plan and its buffers; see chainrule.engines.native.")
         .def("__init__",
              [](Plan<T>* self, const std::vector<std::tuple<std::string, int, int>>& spaces,
-                const std::vector<PlanInstruction>& instructions, int batch_size) {
-                 make_plan<T>(self, spaces, instructions, batch_size);
-             })
+                const std::vector<PlanInstruction>& instructions,
+                int batch_size) { make_plan<T>(self, spaces, instructions, batch_size); })
         .def("write",
              [](Plan<T>& self, int buffer, const Flat& values) {
                  self.write(buffer, values.data(), static_cast<std::int64_t>(values.shape(0)));
@@ -150,7 +150,8 @@ void bind(nb::module_& m, const char* name) {
                  const std::size_t n = static_cast<std::size_t>(rows) * columns;
                  auto data = std::make_unique_for_overwrite<T[]>(n);
                  self.read(buffer, data.get(), rows);
-                 nb::capsule owner(data.get(), [](void* p) noexcept { delete[] static_cast<T*>(p); });
+                 nb::capsule owner(data.get(),
+                                   [](void* p) noexcept { delete[] static_cast<T*>(p); });
                  return Vector<T>(data.release(), {n}, owner);
              })
         .def("read_integers",

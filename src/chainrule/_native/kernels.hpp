@@ -1,8 +1,8 @@
 // What every instruction set provides, as a table of functions chosen at run time.
 //
 // An R × C matrix lies in panels of P = panel_width columns (two vectors): element (r, c) is
-// data[((c / P) * R + r) * P + c % P]. The lanes beyond C in the last panel are padding: they may hold
-// anything, and nothing computed from them reaches a real element. A column of R numbers is R
+// data[((c / P) * R + r) * P + c % P]. The lanes beyond C in the last panel are padding: they may
+// hold anything, and nothing computed from them reaches a real element. A column of R numbers is R
 // contiguous elements. A block is rows × P contiguous elements of one panel.
 #pragma once
 #include <cstddef>
@@ -12,24 +12,49 @@ namespace chainrule {
 
 // What one micro-operation does to each element: dst ← f(a, b, c).
 enum class Micro : std::uint8_t {
-    copy, add, subtract, multiply, divide, power, maximum, minimum,
-    greater, greater_equal, equal, select,  // select: a ≠ 0 ? b : c
-    multiply_add,                           // a b + c, rounded once where the hardware can
-    negative, exp, expm1, log, log1p, sqrt, square, abs, sign, sin, cos, erf,
-    sigmoid, tanh, relu, softplus,
+    copy,
+    add,
+    subtract,
+    multiply,
+    divide,
+    power,
+    maximum,
+    minimum,
+    greater,
+    greater_equal,
+    equal,
+    select,        // select: a ≠ 0 ? b : c
+    multiply_add,  // a b + c, rounded once where the hardware can
+    negative,
+    exp,
+    expm1,
+    log,
+    log1p,
+    sqrt,
+    square,
+    abs,
+    sign,
+    sin,
+    cos,
+    erf,
+    sigmoid,
+    tanh,
+    relu,
+    softplus,
     count_
 };
 
 inline constexpr const char* micro_names[] = {
-    "copy", "add", "subtract", "multiply", "divide", "power", "maximum", "minimum",
-    "greater", "greater_equal", "equal", "select",
-    "multiply_add",
-    "negative", "exp", "expm1", "log", "log1p", "sqrt", "square", "abs", "sign", "sin", "cos", "erf",
-    "sigmoid", "tanh", "relu", "softplus",
+    "copy",         "add",      "subtract", "multiply",      "divide",   "power",
+    "maximum",      "minimum",  "greater",  "greater_equal", "equal",    "select",
+    "multiply_add", "negative", "exp",      "expm1",         "log",      "log1p",
+    "sqrt",         "square",   "abs",      "sign",          "sin",      "cos",
+    "erf",          "sigmoid",  "tanh",     "relu",          "softplus",
 };
 static_assert(sizeof micro_names / sizeof *micro_names == static_cast<std::size_t>(Micro::count_));
 
-// The places of a micro-operation: an operand's number, or scratch_register + k for the k-th register.
+// The places of a micro-operation: an operand's number, or scratch_register + k for the k-th
+// register.
 inline constexpr int scratch_register = 64;
 inline constexpr int max_block_rows = 16;
 
@@ -38,8 +63,8 @@ struct MicroOp {
     std::uint8_t dst, a, b, c;
 };
 
-// How an operand lies under a block: all its elements; one row for all rows; one element for each row;
-// one element for all. Only `full` operands are written to.
+// How an operand lies under a block: all its elements; one row for all rows; one element for each
+// row; one element for all. Only `full` operands are written to.
 enum class Spread : std::uint8_t { full, row, column, scalar };
 
 template <class T>
@@ -56,16 +81,16 @@ struct Kernels {
 
     // The micro-operations in order, on a block of `rows` ≤ max_block_rows. `scratch` holds
     // (registers + operands) × max_block_rows × panel_width elements.
-    void (*elementwise)(const MicroOp* code, int length, const Operand<T>* operands, int operand_count,
-                        int rows, T* scratch);
+    void (*elementwise)(const MicroOp* code, int length, const Operand<T>* operands,
+                        int operand_count, int rows, T* scratch);
 
-    // Products, one tile: out, a block of `rows` ≤ tile_rows; only its first `vectors` (1 or 2) vectors
-    // are computed. Sums run over ascending k, in one chain of fused multiply-adds for each element.
-    // nn: out(i, j) = Σₖ a(i, k) b(k, j); `a` is at row i = 0 of its panel 0, whose panels are
-    // `a_panel` elements apart; `b` is one panel, k rows.
+    // Products, one tile: out, a block of `rows` ≤ tile_rows; only its first `vectors` (1 or 2)
+    // vectors are computed. Sums run over ascending k, in one chain of fused multiply-adds for each
+    // element. nn: out(i, j) = Σₖ a(i, k) b(k, j); `a` is at row i = 0 of its panel 0, whose panels
+    // are `a_panel` elements apart; `b` is one panel, k rows.
     void (*nn)(const T* a, std::size_t a_panel, int k, const T* b, int rows, int vectors, T* out);
-    // tn: out(i, j) = Σₛ x(s, i) d(s, j) over s < samples; `x` is at (row 0, column i = 0) within one
-    // panel, `d` is one panel, both of `samples` rows.
+    // tn: out(i, j) = Σₛ x(s, i) d(s, j) over s < samples; `x` is at (row 0, column i = 0) within
+    // one panel, `d` is one panel, both of `samples` rows.
     void (*tn)(const T* x, const T* d, int samples, int rows, int vectors, T* out);
     // The transpose of an R × C matrix into a C × R matrix: source panels [first, last) of columns.
     void (*transpose)(const T* from, int rows, int columns, int first, int last, T* to);
@@ -77,16 +102,16 @@ struct Kernels {
     void (*row_max)(const T* x, int rows, int columns, int first, int last, T* column_out);
     void (*row_argmax)(const T* x, int rows, int columns, int first, int last, std::int64_t* out);
     // log Σⱼ exp xⱼ − x[label] of each row.
-    void (*sparse_cross_entropy)(const T* x, const std::int64_t* labels, int rows, int columns, int first,
-                                 int last, T* column_out);
+    void (*sparse_cross_entropy)(const T* x, const std::int64_t* labels, int rows, int columns,
+                                 int first, int last, T* column_out);
     // Σ over all rows of one panel: panel_width sums, in one fixed order.
     void (*column_sum)(const T* x, int rows, int panel, T* out);
     // Σ of n contiguous elements in one fixed order, in double precision.
     double (*total)(const T* x, std::size_t n);
 };
 
-// The table of an instruction set ("avx512", "avx2", "portable"), or null where it was not compiled or
-// this machine lacks it.
+// The table of an instruction set ("avx512", "avx2", "portable"), or null where it was not compiled
+// or this machine lacks it.
 template <class T>
 const Kernels<T>* kernels(const char* isa);
 

@@ -11,7 +11,8 @@ namespace chainrule {
 
 namespace {
 
-// Units [begin, end) of `count` for one part of `parts`: what is computed does not depend on the parts.
+// Units [begin, end) of `count` for one part of `parts`: what is computed does not depend on the
+// parts.
 struct Share {
     int begin, end;
     Share(int count, int part, int parts)
@@ -45,7 +46,8 @@ Plan<T>::Plan(const Kernels<T>& kernels, std::vector<Buffer> buffers,
         }
 }
 
-// A scalar has a panel's width to itself and a column whole blocks, so that code may run over its end.
+// A scalar has a panel's width to itself and a column whole blocks, so that code may run over its
+// end.
 template <class T>
 std::size_t Plan<T>::size_of(const Buffer& buffer, int rows) const {
     const std::size_t block = static_cast<std::size_t>(max_block_rows) * panel_;
@@ -55,7 +57,9 @@ std::size_t Plan<T>::size_of(const Buffer& buffer, int rows) const {
         case Layout::column:
             return (static_cast<std::size_t>(rows) + block) / block * block;
         default:
-            return (static_cast<std::size_t>(buffer.columns) + panel_ - 1) / panel_ * panel_ * rows + block;
+            return (static_cast<std::size_t>(buffer.columns) + panel_ - 1) / panel_ * panel_ *
+                       rows +
+                   block;
     }
 }
 
@@ -71,7 +75,8 @@ void Plan<T>::reserve(int rows) {
     for (std::size_t i = 0; i < buffers_.size(); ++i)
         if (buffers_[i].rows == batch_rows) {
             if (buffers_[i].layout == Layout::integers)
-                integers_[i].assign(static_cast<std::size_t>(rows) * std::max(1, buffers_[i].columns), 0);
+                integers_[i].assign(
+                    static_cast<std::size_t>(rows) * std::max(1, buffers_[i].columns), 0);
             else
                 data_[i].assign(size_of(buffers_[i], rows), T(0));
         }
@@ -112,14 +117,16 @@ void Plan<T>::read_integers(int buffer, std::int64_t* to, int rows) const {
 template <class T>
 double Plan<T>::work_of(const Instruction& instruction) const {
     const auto elements = [&](int buffer) {
-        return buffer < 0 ? 0.0 : static_cast<double>(rows_of(buffer)) * std::max(1, columns_of(buffer));
+        return buffer < 0 ? 0.0
+                          : static_cast<double>(rows_of(buffer)) * std::max(1, columns_of(buffer));
     };
     switch (instruction.op) {
         case Opcode::nn:
             return elements(instruction.a) * columns_of(instruction.b) / 16;
         case Opcode::tn:
             return elements(instruction.a) * columns_of(instruction.b) / 16 +
-                   instruction.code.size() * columns_of(instruction.a) * columns_of(instruction.b) / 8.0;
+                   instruction.code.size() * columns_of(instruction.a) * columns_of(instruction.b) /
+                       8.0;
         case Opcode::elementwise:
             return elements(instruction.out) * instruction.code.size() / 8;
         default:
@@ -134,7 +141,8 @@ void Plan<T>::gather(const Source& source, const std::int64_t* chosen, int part,
     switch (buffers_[source.buffer].layout) {
         case Layout::integers:
             if (part == 0)
-                gather_integers(source.data, source.element, columns, chosen, rows_, integers(source.buffer));
+                gather_integers(source.data, source.element, columns, chosen, rows_,
+                                integers(source.buffer));
             return;
         case Layout::matrix:
             return gather_panels(source.data, source.element, columns, chosen, rows_, panel_,
@@ -191,7 +199,8 @@ void Plan<T>::run(std::span<const Source> sources, std::span<const TableColumn> 
                     sums[i] += static_cast<double>(data(summed[i])[0]);
         }
     });
-    if (out_of_range_) throw std::out_of_range("a number names no row of the table it is looked up in");
+    if (out_of_range_)
+        throw std::out_of_range("a number names no row of the table it is looked up in");
 }
 
 template <class T>
@@ -238,8 +247,8 @@ void Plan<T>::finish_tile(const Instruction& instruction, T* tile, int panel, in
                                                   : base,
                        spread};
     }
-    kernels_.elementwise(instruction.code.data(), static_cast<int>(instruction.code.size()), operands, count,
-                         rows, scratch);
+    kernels_.elementwise(instruction.code.data(), static_cast<int>(instruction.code.size()),
+                         operands, count, rows, scratch);
 }
 
 template <class T>
@@ -247,7 +256,8 @@ void Plan<T>::product_nn(const Instruction& instruction, int part, int parts) {
     const int rows = rows_of(instruction.a), depth = columns_of(instruction.a);
     const int columns = columns_of(instruction.b);
     const int tile_rows = kernels_.tile_rows;
-    const int row_tiles = (rows + tile_rows - 1) / tile_rows, panels = (columns + panel_ - 1) / panel_;
+    const int row_tiles = (rows + tile_rows - 1) / tile_rows,
+              panels = (columns + panel_ - 1) / panel_;
     T* tile_space = scratch_.data() + part * scratch_size_;
     T* scratch = tile_space + max_block_rows * panel_;
     const T* a = data(instruction.a);
@@ -257,10 +267,11 @@ void Plan<T>::product_nn(const Instruction& instruction, int part, int parts) {
         const int panel = unit / row_tiles, row = unit % row_tiles * tile_rows;
         const int count = std::min(tile_rows, rows - row);
         const int vectors = columns - panel * panel_ > panel_ / 2 ? 2 : 1;
-        T* tile = instruction.out < 0
-                      ? tile_space
-                      : data(instruction.out) + (static_cast<std::size_t>(panel) * rows + row) * panel_;
-        kernels_.nn(a + static_cast<std::size_t>(row) * panel_, static_cast<std::size_t>(rows) * panel_, depth,
+        T* tile = instruction.out < 0 ? tile_space
+                                      : data(instruction.out) +
+                                            (static_cast<std::size_t>(panel) * rows + row) * panel_;
+        kernels_.nn(a + static_cast<std::size_t>(row) * panel_,
+                    static_cast<std::size_t>(rows) * panel_, depth,
                     b + static_cast<std::size_t>(panel) * depth * panel_, count, vectors, tile);
         finish_tile(instruction, tile, panel, row, count, rows, scratch);
     }
@@ -285,17 +296,18 @@ void Plan<T>::product_tn(const Instruction& instruction, int part, int parts) {
         const int count = std::min({tile_rows, panel_ - inner, rows - row});
         if (count <= 0) continue;
         const int vectors = columns - panel * panel_ > panel_ / 2 ? 2 : 1;
-        T* tile = instruction.out < 0
-                      ? tile_space
-                      : data(instruction.out) + (static_cast<std::size_t>(panel) * rows + row) * panel_;
+        T* tile = instruction.out < 0 ? tile_space
+                                      : data(instruction.out) +
+                                            (static_cast<std::size_t>(panel) * rows + row) * panel_;
         kernels_.tn(x + static_cast<std::size_t>(source_panel) * samples * panel_ + inner,
-                    d + static_cast<std::size_t>(panel) * samples * panel_, samples, count, vectors, tile);
+                    d + static_cast<std::size_t>(panel) * samples * panel_, samples, count, vectors,
+                    tile);
         finish_tile(instruction, tile, panel, row, count, rows, scratch);
     }
 }
 
-// The space of the code is that of `out`: a matrix, a column (as whole blocks of contiguous elements), or a
-// scalar.
+// The space of the code is that of `out`: a matrix, a column (as whole blocks of contiguous
+// elements), or a scalar.
 template <class T>
 void Plan<T>::elementwise(const Instruction& instruction, int part, int parts) {
     const Buffer& space = buffers_[instruction.out];
@@ -306,7 +318,8 @@ void Plan<T>::elementwise(const Instruction& instruction, int part, int parts) {
         const Share share(row_tiles * panels_of(instruction.out), part, parts);
         for (int unit = share.begin; unit < share.end; ++unit) {
             const int panel = unit / row_tiles, row = unit % row_tiles * max_block_rows;
-            finish_tile(instruction, nullptr, panel, row, std::min(max_block_rows, rows - row), rows, scratch);
+            finish_tile(instruction, nullptr, panel, row, std::min(max_block_rows, rows - row),
+                        rows, scratch);
         }
         return;
     }
@@ -315,7 +328,8 @@ void Plan<T>::elementwise(const Instruction& instruction, int part, int parts) {
     const Share share(chunks, part, parts);
     for (int chunk = share.begin; chunk < share.end; ++chunk) {
         const int block = chunk * max_block_rows;
-        finish_tile(instruction, nullptr, 0, block, std::min(max_block_rows, blocks - block), blocks, scratch);
+        finish_tile(instruction, nullptr, 0, block, std::min(max_block_rows, blocks - block),
+                    blocks, scratch);
     }
 }
 
@@ -323,7 +337,8 @@ template <class T>
 void Plan<T>::rowwise(const Instruction& instruction, int part, int parts) {
     const int rows = rows_of(instruction.a), columns = columns_of(instruction.a);
     const T* a = data(instruction.a);
-    const bool by_panel = instruction.op == Opcode::transpose || instruction.op == Opcode::column_sum;
+    const bool by_panel =
+        instruction.op == Opcode::transpose || instruction.op == Opcode::column_sum;
     const Share share(by_panel ? panels_of(instruction.a) : rows, part, parts);
     const int begin = share.begin, end = share.end;
     switch (instruction.op) {
@@ -338,8 +353,8 @@ void Plan<T>::rowwise(const Instruction& instruction, int part, int parts) {
         case Opcode::row_argmax:
             return kernels_.row_argmax(a, rows, columns, begin, end, integers(instruction.out));
         case Opcode::sparse_cross_entropy:
-            return kernels_.sparse_cross_entropy(a, integers(instruction.b), rows, columns, begin, end,
-                                                 data(instruction.out));
+            return kernels_.sparse_cross_entropy(a, integers(instruction.b), rows, columns, begin,
+                                                 end, data(instruction.out));
         case Opcode::transpose:
             return kernels_.transpose(a, rows, columns, begin, end, data(instruction.out));
         default:
@@ -357,7 +372,8 @@ void Plan<T>::whole(const Instruction& instruction) {
     const int out = instruction.out;
     switch (instruction.op) {
         case Opcode::total:
-            data(out)[0] = static_cast<T>(kernels_.total(data(instruction.a), rows_of(instruction.a)));
+            data(out)[0] =
+                static_cast<T>(kernels_.total(data(instruction.a), rows_of(instruction.a)));
             return;
         case Opcode::to_real: {
             const int n = rows_of(instruction.a);
@@ -379,7 +395,8 @@ void Plan<T>::whole(const Instruction& instruction) {
             std::fill_n(data(out), static_cast<std::size_t>(panels_of(out)) * n * panel_, T(0));
             for (int i = 0; i < n; ++i) {
                 const auto label = integers(instruction.a)[i];
-                if (label >= 0 && label < columns) data(out)[place(n, i, static_cast<int>(label))] = T(1);
+                if (label >= 0 && label < columns)
+                    data(out)[place(n, i, static_cast<int>(label))] = T(1);
             }
             return;
         }
@@ -401,12 +418,14 @@ void Plan<T>::whole(const Instruction& instruction) {
                     continue;
                 }
                 for (int j = 0; j < columns; ++j)
-                    data(out)[place(n, i, j)] = data(instruction.a)[place(table_rows, static_cast<int>(row), j)];
+                    data(out)[place(n, i, j)] =
+                        data(instruction.a)[place(table_rows, static_cast<int>(row), j)];
             }
             return;
         }
         case Opcode::scatter_add: {
-            const int n = rows_of(instruction.a), columns = columns_of(instruction.a), total = rows_of(out);
+            const int n = rows_of(instruction.a), columns = columns_of(instruction.a),
+                      total = rows_of(out);
             std::fill_n(data(out), static_cast<std::size_t>(panels_of(out)) * total * panel_, T(0));
             for (int i = 0; i < n; ++i) {
                 const auto row = integers(instruction.b)[i];
@@ -415,7 +434,8 @@ void Plan<T>::whole(const Instruction& instruction) {
                     continue;
                 }
                 for (int j = 0; j < columns; ++j)
-                    data(out)[place(total, static_cast<int>(row), j)] += data(instruction.a)[place(n, i, j)];
+                    data(out)[place(total, static_cast<int>(row), j)] +=
+                        data(instruction.a)[place(n, i, j)];
             }
             return;
         }
@@ -423,11 +443,12 @@ void Plan<T>::whole(const Instruction& instruction) {
             auto key = keys_[instruction.a];
             if (instruction.integers[1] > 0) {
                 const std::uint64_t counter = key[2] | static_cast<std::uint64_t>(key[3]) << 32;
-                const std::uint64_t place_in_cycle = counter % static_cast<std::uint64_t>(instruction.integers[1]);
+                const std::uint64_t place_in_cycle =
+                    counter % static_cast<std::uint64_t>(instruction.integers[1]);
                 key[2] = static_cast<std::uint32_t>(place_in_cycle), key[3] = 0;
             }
-            dropout_panels(key.data(), static_cast<std::uint32_t>(instruction.integers[0]), instruction.real,
-                           rows_of(out), columns_of(out), panel_, data(out));
+            dropout_panels(key.data(), static_cast<std::uint32_t>(instruction.integers[0]),
+                           instruction.real, rows_of(out), columns_of(out), panel_, data(out));
             return;
         }
         default:

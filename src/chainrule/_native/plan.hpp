@@ -1,5 +1,6 @@
-// A plan: a program lowered to instructions over numbered buffers, and the runner that carries it out for
-// many steps. It knows no graph, no gradient and no layer; how buffers lie in memory is in kernels.hpp.
+// A plan: a program lowered to instructions over numbered buffers, and the runner that carries it
+// out for many steps. It knows no graph, no gradient and no layer; how buffers lie in memory is in
+// kernels.hpp.
 #pragma once
 #include <array>
 #include <atomic>
@@ -9,30 +10,34 @@
 #include <vector>
 
 #include "kernels.hpp"
-#include "team.hpp"
 #include "panels.hpp"
+#include "team.hpp"
 
 namespace chainrule {
 
 inline constexpr int batch_rows = -1;  // a buffer with as many rows as the batch has
 
 enum class Opcode : std::uint8_t {
-    nn,                    // out ← a b, then code on each finished tile
-    tn,                    // out ← aᵀ b, then code on each finished tile
-    elementwise,           // code on all operands
-    transpose,             // out ← aᵀ
-    softmax, log_softmax,  // of each row
-    row_sum, row_max,      // matrix → column
+    nn,           // out ← a b, then code on each finished tile
+    tn,           // out ← aᵀ b, then code on each finished tile
+    elementwise,  // code on all operands
+    transpose,    // out ← aᵀ
+    softmax,
+    log_softmax,  // of each row
+    row_sum,
+    row_max,               // matrix → column
     row_argmax,            // matrix → column of integers
     sparse_cross_entropy,  // logits a, labels b → column
     column_sum,            // matrix or column → one row
     total,                 // column → scalar
     one_hot,               // column of integers → matrix
-    gather, scatter_add,   // table a and integers b → matrix; its transpose
-    dropout_mask,          // key a → matrix
-    to_real,               // column of integers → column
-    to_column, to_matrix,  // a matrix of one column ↔ a column
-    copy_columns,          // columns [from, from + count) of a to columns [to, …) of out
+    gather,
+    scatter_add,   // table a and integers b → matrix; its transpose
+    dropout_mask,  // key a → matrix
+    to_real,       // column of integers → column
+    to_column,
+    to_matrix,     // a matrix of one column ↔ a column
+    copy_columns,  // columns [from, from + count) of a to columns [to, …) of out
     count_
 };
 
@@ -47,8 +52,8 @@ struct Buffer {
 struct Instruction {
     Opcode op;
     int out = -1, a = -1, b = -1;
-    // For tiles and elementwise code: operand i of the code is buffer operands[i] (of a product, operand
-    // 0 is the product itself).
+    // For tiles and elementwise code: operand i of the code is buffer operands[i] (of a product,
+    // operand 0 is the product itself).
     std::vector<MicroOp> code;
     std::vector<int> operands;
     std::vector<Spread> spreads;
@@ -74,17 +79,17 @@ struct TableColumn {
 template <class T>
 class Plan {
   public:
-    Plan(const Kernels<T>& kernels, std::vector<Buffer> buffers, std::vector<Instruction> instructions,
-         int batch_size_buffer);
+    Plan(const Kernels<T>& kernels, std::vector<Buffer> buffers,
+         std::vector<Instruction> instructions, int batch_size_buffer);
 
     // Copies between a buffer and a row-major array of rows × columns.
     void write(int buffer, const T* from, std::int64_t size);
     void read(int buffer, T* to, int rows) const;
     void read_integers(int buffer, std::int64_t* to, int rows) const;
 
-    // Steps [first, last): gather the rows, fill the scalars, carry out the instructions, add each summed
-    // scalar buffer to its sum. At most `threads` threads share the work; the result does not depend on
-    // how many. Throws std::out_of_range where an integer names no row of a table.
+    // Steps [first, last): gather the rows, fill the scalars, carry out the instructions, add each
+    // summed scalar buffer to its sum. At most `threads` threads share the work; the result does
+    // not depend on how many. Throws std::out_of_range where an integer names no row of a table.
     void run(std::span<const Source> sources, std::span<const TableColumn> table,
              const std::int64_t* order, std::int64_t row_count, std::int64_t batch_size,
              std::int64_t first, std::int64_t last, std::span<const int> summed, double* sums,
