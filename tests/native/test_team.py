@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +32,13 @@ def expected(threads: int, rounds: int) -> int:
     return sum(values) & MASK
 
 
-def in_child(what: str) -> int:
-    """The exit code of a fork's child in which a sentence of this file's names is carried out."""
+def in_child(work: Callable[[], None]) -> int:
+    """The exit code of a fork's child that carries out a piece of work."""
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            exec(what, globals())
+            work()
             code = 0
         finally:
             os._exit(code)
@@ -49,13 +50,21 @@ def in_child(what: str) -> int:
         time.sleep(0.005)
     os.kill(pid, 9)
     os.waitpid(pid, 0)
-    pytest.fail("the child hangs")
+    raise TimeoutError("the child hangs")
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
+
+
+def run_alone(test: Callable[[], None]) -> None:
+    """Runs a function of this file in a new interpreter: other libraries warn when they see a fork."""
+    path = Path(__file__)
+    code = f"import sys; sys.path.insert(0, {str(path.parent)!r})\nimport {path.stem} as tests\n"
+    done = run_python(f"{code}tests.{test.__name__}()")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
@@ -117,31 +126,50 @@ def test_threads_of_a_team_end_with_it() -> None:
     assert len(os.listdir("/proc/self/task")) == during - 5
 
 
-forked_team = testing.Team()
+def check_both_sides_of_a_fork() -> None:
+    team = testing.Team()
+    team.check(3, 10)
+
+    def child() -> None:
+        assert team.check(3, 50)[0] == expected(3, 50)
+
+    assert in_child(child) == 0
+    assert team.check(4, 10)[0] == expected(4, 10)
+
+
+def check_a_child_that_drops_its_team() -> None:
+    teams = [testing.Team()]
+    teams[0].check(3, 10)
+    assert in_child(teams.clear) == 0
+
+
+def check_a_fork_beside_a_computing_thread() -> None:
+    busy = testing.Team()
+    computing = threading.Thread(target=lambda: busy.check(2, 20_000))
+    computing.start()
+
+    def child() -> None:
+        assert testing.Team().check(2, 50)[0] == expected(2, 50)
+
+    code = in_child(child)
+    computing.join(timeout=60)
+    assert code == 0
+    assert not computing.is_alive()
 
 
 @needs_fork
 def test_a_team_works_in_the_child_of_a_fork_and_still_in_the_parent() -> None:
-    forked_team.check(3, 10)
-    assert in_child("assert forked_team.check(3, 50)[0] == expected(3, 50)") == 0
-    assert forked_team.check(4, 10)[0] == expected(4, 10)
+    run_alone(check_both_sides_of_a_fork)
 
 
 @needs_fork
 def test_a_child_may_drop_a_team_it_never_used() -> None:
-    forked_team.check(3, 10)
-    assert in_child("global forked_team; del forked_team") == 0
+    run_alone(check_a_child_that_drops_its_team)
 
 
 @needs_fork
 def test_a_fork_while_another_thread_computes_leaves_both_sides_working() -> None:
-    busy = testing.Team()
-    computing = threading.Thread(target=lambda: busy.check(2, 20_000))
-    computing.start()
-    code = in_child("assert testing.Team().check(2, 50)[0] == expected(2, 50)")
-    computing.join(timeout=60)
-    assert code == 0
-    assert not computing.is_alive()
+    run_alone(check_a_fork_beside_a_computing_thread)
 
 
 @needs_affinity
