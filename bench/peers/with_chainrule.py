@@ -1,0 +1,72 @@
+"""chainrule, through what a user calls: `model.fit`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from configs import Config
+
+import chainrule as cr
+from chainrule import training
+
+
+def versions() -> dict[str, str]:
+    """Versions of what is timed, and the instruction set chosen."""
+    from chainrule import _native
+
+    return {"chainrule": cr.__version__, "instruction set": _native.chosen_isa()}
+
+
+class Session:
+    """Epochs are timed between their ends, so that what comes before the first one's end is not counted."""
+
+    def __init__(self, config: Config, x: Any, y: Any, options: Mapping[str, Any]) -> None:
+        self.config, self.x, self.y, self.options = config, x, y, options
+
+    def model(self) -> cr.Sequential:
+        """A new model."""
+        *hidden, last = self.config.widths[1:]
+        layers = [cr.layers.Dense(n, activation=self.config.activation) for n in hidden]
+        classes = self.config.classes
+        layers.append(cr.layers.Dense(last, activation="softmax" if classes else None))
+        model = cr.Sequential(layers, seed=0)
+        model.compile(
+            optimizer=cr.optimizers.Adam(1e-3),
+            loss="sparse_categorical_crossentropy" if classes else "mse",
+            precision=self.options.get("precision", "float32"),
+        )
+        return model
+
+    def epochs(self, n: int) -> float:
+        """Seconds of n epochs."""
+        ends: list[float] = []
+
+        def note(event: training.Event) -> None:
+            if isinstance(event, training.EpochEnd):
+                ends.append(time.perf_counter())
+
+        self._fit(self.model(), n + 1, [note])
+        return ends[-1] - ends[0]
+
+    def whole(self, n: int) -> float:
+        """Seconds from nothing to a model trained for n epochs."""
+        begun = time.perf_counter()
+        self._fit(self.model(), n, [])
+        return time.perf_counter() - begun
+
+    def _fit(self, model: cr.Sequential, epochs: int, callbacks: list[Any]) -> None:
+        threads = self.options.get("threads")
+        model.fit(
+            self.x,
+            self.y,
+            batch_size=self.config.batch,
+            epochs=epochs,
+            threads=threads,
+            callbacks=callbacks,
+            verbose=0,
+        )
+
+
+session = Session

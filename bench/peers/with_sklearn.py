@@ -1,0 +1,61 @@
+"""scikit-learn's multi-layer perceptron: `partial_fit` for each epoch, or `fit`."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import sklearn
+from configs import Config
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+
+def versions() -> dict[str, str]:
+    """Versions of what is timed."""
+    return {"scikit-learn": sklearn.__version__, "numpy": np.__version__}
+
+
+class Session:
+    """Adam with its usual settings, no penalty, float32 data (which it keeps)."""
+
+    def __init__(self, config: Config, x: Any, y: Any, options: Mapping[str, Any]) -> None:
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        self.config, self.x, self.y, self.options = config, x, y, options
+
+    def _model(self, epochs: int) -> Any:
+        made = MLPClassifier if self.config.classes else MLPRegressor
+        return made(
+            hidden_layer_sizes=self.config.widths[1:-1],
+            activation=self.config.activation,
+            batch_size=self.config.batch,
+            alpha=0.0,
+            tol=0.0,
+            n_iter_no_change=10**6,
+            max_iter=epochs,
+            random_state=0,
+        )
+
+    def epochs(self, n: int) -> float:
+        """Seconds of n epochs."""
+        if not self.options["partial"]:
+            return self.whole(n + 1) - self.whole(1)
+        model = self._model(1)
+        first = {"classes": range(self.config.widths[-1])} if self.config.classes else {}
+        model.partial_fit(self.x, self.y, **first)
+        begun = time.perf_counter()
+        for _ in range(n):
+            model.partial_fit(self.x, self.y)
+        return time.perf_counter() - begun
+
+    def whole(self, n: int) -> float:
+        """Seconds from nothing to a model fitted for n epochs."""
+        begun = time.perf_counter()
+        self._model(n).fit(self.x, self.y)
+        return time.perf_counter() - begun
+
+
+session = Session
