@@ -140,7 +140,7 @@ class Step:
         """One step: sums over the batch's rows of loss and metrics, and the assignments of new state."""
         loss, sums, assignments = self._objective
         self._check_trainable()
-        found = gradients(loss, [w.parameter for w in self.trained])
+        found = self._slopes(loss)
         pairs = [(w, g) for w, g in zip(self.trained, found, strict=True) if g is not None]
         if not pairs:
             raise UsageError("There is nothing to train: the loss depends on no trainable weight.")
@@ -192,6 +192,10 @@ class Step:
             penalty = reduce(add, penalties)
             loss, total = loss + penalty, total + penalty * batch_size()
         return loss, {"loss": total, **sums}
+
+    def _slopes(self, objective: Value) -> Sequence[Value | None]:
+        """What each trained weight is to descend: ∂objective/∂w, None where it does not depend on it."""
+        return gradients(objective, [w.parameter for w in self.trained])
 
     def _check_trainable(self) -> None:
         if not self.trained:

@@ -1,0 +1,62 @@
+"""The state of a stochastic descent between epochs, and between calls of partial_fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from chainrule.engines.program import Array
+from chainrule.schedules import Schedule
+
+SMALLEST_RATE = 1e-6  # below which "adaptive" gives up
+ADAPTIVE_FACTOR = 5.0
+
+
+@dataclass
+class Descent:
+    """Learning rate, number of updates and the optimizer's arrays.
+
+    `rule` is scikit-learn's "constant", "invscaling" (μ₀ / (t + 1)^p after each epoch, t counting examples) or
+    "adaptive" (a fifth where training stands still), or a schedule of ours.
+    """
+
+    learning_rate_init: float
+    rule: str | Schedule = "constant"
+    power_t: float = 0.5
+    learning_rate: float = field(init=False)
+    updates: int = 0
+    slots: list[dict[str, Array]] | None = None
+    memory: dict[str, Any] = field(
+        default_factory=dict
+    )  # what our schedule remembers of past epochs
+
+    def __post_init__(self) -> None:
+        self.learning_rate = float(self.learning_rate_init)
+        if isinstance(self.rule, Schedule):
+            self.memory = self.rule.initial()
+
+    def rates(self, steps: int, epochs: int) -> Array:
+        """The learning rates of the next epoch's steps."""
+        if isinstance(self.rule, Schedule):
+            numbers = np.arange(self.updates, self.updates + steps, dtype=np.float64)
+            rates = self.rule(numbers, steps_per_epoch=steps, total_steps=steps * epochs)
+            rates = np.asarray(rates * self.memory.get("scale", 1.0))
+            self.learning_rate = float(rates[-1])
+            return rates
+        return np.full(steps, self.learning_rate)
+
+    def epoch_ends(self, examples_seen: int, monitored: float) -> None:
+        """Take in that an epoch is over, with this loss."""
+        if isinstance(self.rule, Schedule):
+            self.memory = self.rule.after_epoch(self.memory, monitored)
+        elif self.rule == "invscaling":
+            self.learning_rate = self.learning_rate_init / (examples_seen + 1) ** self.power_t
+
+    def stands_still(self) -> str | None:
+        """What follows when there was no improvement for long: None to stop, or a smaller rate, in words."""
+        if self.rule != "adaptive" or self.learning_rate <= SMALLEST_RATE:
+            return None
+        self.learning_rate /= ADAPTIVE_FACTOR
+        return f"Setting learning rate to {self.learning_rate:f}"

@@ -1,0 +1,218 @@
+"""Graphs, plans and state of one network while an estimator trains it or predicts with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule import engines
+from chainrule.engines.program import Array, Program, Runner, State
+from chainrule.estimators.networks import Blueprint
+from chainrule.estimators.objective import Objective
+from chainrule.graph import Input
+from chainrule.layers.base import Weight
+from chainrule.training.loop import Pace
+from chainrule.training.step import Recipe, prediction
+
+DENSE_BYTES = 1 << 24  # sparse rows made dense at once, unless a single batch needs more
+BLOCK = 4096  # rows at once where nothing is trained
+Slots = list[dict[str, Array]]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows to train on: features (dense, or sparse by rows), targets and perhaps weights."""
+
+    x: Any
+    y: Array
+    weight: Array | None = None
+
+    def rows(self, chosen: Any) -> Examples:
+        """Some of them, dense."""
+        x = self.x[chosen]
+        weight = None if self.weight is None else self.weight[chosen]
+        return Examples(x.toarray() if hasattr(x, "toarray") else x, self.y[chosen], weight)
+
+
+class Predictor:
+    """One network under a blueprint, to predict with; its weights come with `load`."""
+
+    def __init__(self, blueprint: Blueprint, threads: int | None) -> None:
+        self.blueprint, self.threads = blueprint, threads
+        self.network = blueprint.network()
+        self.state = State(blueprint.precision)
+
+    @cached_property
+    def dense(self) -> list[tuple[Weight, Weight]]:
+        """Kernel and bias of each dense layer."""
+        by_layer = [{w.role: w for w in layer.weights} for layer in self.network.layers]
+        return [(found["kernel"], found["bias"]) for found in by_layer if "kernel" in found]
+
+    @cached_property
+    def others(self) -> list[Weight]:
+        """Weights of other layers, in order."""
+        known = [w for pair in self.dense for w in pair]
+        return [w for w in self.network.weights if w not in known]
+
+    def load(
+        self, coefs: Sequence[Array], intercepts: Sequence[Array], others: Sequence[Array] = ()
+    ) -> None:
+        """Take these weights."""
+        for (kernel, bias), coef, intercept in zip(self.dense, coefs, intercepts, strict=True):
+            self.state[kernel.parameter] = coef
+            self.state[bias.parameter] = intercept
+        for weight, array in zip(self.others, others, strict=True):
+            self.state[weight.parameter] = array
+
+    def predict(self, x: Any, block: int = BLOCK) -> Array:
+        """The network's outputs for some rows."""
+        leaf, runner = self._prediction
+        if not hasattr(x, "toarray"):
+            return runner.blocks({leaf: np.ascontiguousarray(x)}, block)["output_0"]
+        parts = [
+            runner.once({leaf: x[at : at + block].toarray()})["output_0"]
+            for at in range(0, x.shape[0], block)
+        ]
+        return np.concatenate(parts)
+
+    @cached_property
+    def _prediction(self) -> tuple[Input, Runner]:
+        program = prediction(self.network)
+        return program.rows[0], self._ready(program)
+
+    def _ready(self, program: Program) -> Runner:
+        return engines.get("auto").prepare(program, self.state, self.threads)
+
+
+class Trainer(Predictor):
+    """One network under one blueprint, to be trained; its arrays come and go."""
+
+    def __init__(self, blueprint: Blueprint, threads: int | None) -> None:
+        super().__init__(blueprint, threads)
+        recipe = Recipe(blueprint.optimizer, (blueprint.loss,), ((),), (1.0,))
+        self.step = Objective(self.network, recipe, blueprint.alpha, weighted=blueprint.weighted)
+        self._pace = Pace()
+
+    # --- arrays in and out ---
+
+    def load_slots(self, slots: Slots | None) -> None:
+        """Take the optimizer's state; None: begin anew."""
+        first = self.blueprint.optimizer.slots()
+        for i, weight in enumerate(self.step.trained):
+            for name, parameter in self.step.slots[weight].items():
+                if slots is None:
+                    self.state[parameter] = np.full(parameter.shape, first[name])
+                else:
+                    self.state[parameter] = slots[i][name]
+
+    @property
+    def coefs(self) -> list[Array]:
+        """The kernels now."""
+        return [self.state[kernel.parameter] for kernel, _ in self.dense]
+
+    @property
+    def intercepts(self) -> list[Array]:
+        """The biases now."""
+        return [self.state[bias.parameter] for _, bias in self.dense]
+
+    @property
+    def other_weights(self) -> list[Array]:
+        """The other layers' weights now."""
+        return [self.state[w.parameter] for w in self.others]
+
+    @property
+    def slots(self) -> Slots:
+        """The optimizer's state now."""
+        return [
+            {name: self.state[p] for name, p in self.step.slots[w].items()}
+            for w in self.step.trained
+        ]
+
+    # --- programs ---
+
+    @cached_property
+    def _train(self) -> Runner:
+        return self._ready(self.step.train)
+
+    @cached_property
+    def _sums(self) -> Runner:
+        return self._ready(self.step.sums)
+
+    @cached_property
+    def _evaluate(self) -> Runner:
+        return self._ready(self.step.evaluate)
+
+    def _feed(self, examples: Examples) -> dict[Input, Array]:
+        found = {self.step.inputs[0]: examples.x, self.step.targets[0]: examples.y}
+        if examples.weight is not None:
+            found[self.step.weight] = examples.weight
+        return found
+
+    def epoch(
+        self,
+        examples: Examples,
+        order: Array,
+        batch_size: int,
+        rates: Array,
+        *,
+        updates: int,
+        seed: int = 0,
+    ) -> Iterator[tuple[int, float]]:
+        """One pass over the rows in this order, in pieces: steps done, mean of the curve's loss so far."""
+        program = self.step.train
+        table = self.step.table(program, rates, updates=updates, seed=seed, counter=updates)
+        sums: dict[str, float] = {}
+        done, steps = 0, len(rates)
+        sparse = hasattr(examples.x, "toarray")
+        feed = {} if sparse else self._feed(examples)
+        while done < steps:
+            begun = time.perf_counter()
+            end = min(done + self._pace.steps, steps)
+            if sparse:
+                row_bytes = (
+                    examples.x.shape[1] * self.state.arrays[self.step.trained[0].parameter].itemsize
+                )
+                end = min(end, done + max(1, DENSE_BYTES // (row_bytes * batch_size)))
+                chosen = order[done * batch_size : end * batch_size]
+                part = {leaf: column[done:end] for leaf, column in table.items()}
+                sums = self._train.steps(
+                    self._feed(examples.rows(chosen)),
+                    np.arange(len(chosen)),
+                    batch_size,
+                    part,
+                    sums=sums,
+                )
+            else:
+                sums = self._train.steps(feed, order, batch_size, table, done, end, sums)
+            self._pace.learn(end - done, time.perf_counter() - begun)
+            done = end
+            yield done, sums["loss"] / min(done * batch_size, len(order))
+
+    def loss(self, examples: Examples, block: int = BLOCK) -> float:
+        """The mean of the curve's loss over some rows, without penalty, as the network predicts."""
+        total = 0.0
+        for at in range(0, len(examples.y), block):
+            part = examples.rows(slice(at, at + block))
+            order = np.arange(len(part.y))
+            total += self._evaluate.steps(self._feed(part), order, block, {})["loss"]
+        weight = len(examples.y) if examples.weight is None else float(examples.weight.sum())
+        return total / weight
+
+    def slopes(
+        self, examples: Examples, block: int = BLOCK
+    ) -> tuple[float, list[Array], list[Array]]:
+        """Sums over all rows of the loss and of its slopes along the kernels and along the biases."""
+        total = 0.0
+        found: dict[str, Array] = {}
+        for at in range(0, len(examples.y), block):
+            part = self._sums.once(self._feed(examples.rows(slice(at, at + block))), {})
+            total += float(part.pop("loss"))
+            for name, slope in part.items():
+                found[name] = found[name] + slope if name in found else slope
+        pairs = [(str(k.parameter.name), str(b.parameter.name)) for k, b in self.dense]
+        return total, [found[k] for k, _ in pairs], [found[b] for _, b in pairs]
