@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "bind.hpp"
-#include "plan.hpp"
+#include "runner.hpp"
 
 namespace nb = nanobind;
 
@@ -60,41 +60,44 @@ const std::map<std::string, Layout> layout_names{{"scalar", Layout::scalar},
                                                  {"column", Layout::column},
                                                  {"matrix", Layout::matrix},
                                                  {"integers", Layout::integers},
-                                                 {"key", Layout::integers}};
+                                                 {"key", Layout::key}};
 const std::map<std::string, Spread> spread_names{{"full", Spread::full},
                                                  {"row", Spread::row},
                                                  {"column", Spread::column},
                                                  {"scalar", Spread::scalar}};
 
-using PlanCode = std::vector<std::array<int, 5>>;  // micro-operation, dst, a, b, c
+using PlanCode = std::vector<std::vector<int>>;  // micro-operation, dst, sources
 using PlanInstruction =
-    std::tuple<std::string, int, int, int, PlanCode, std::vector<std::pair<int, std::string>>, int,
-               std::tuple<int, int, int>, double>;
+    std::tuple<std::string, int, int, int, int, PlanCode, std::vector<std::pair<int, std::string>>,
+               int, std::tuple<int, int, int>, double>;
 
 template <class T>
-void make_plan(Plan<T>* place, const std::vector<std::tuple<std::string, int, int>>& spaces,
+void make_plan(Runner<T>* place, const std::vector<std::tuple<std::string, int, int>>& spaces,
                const std::vector<PlanInstruction>& described, int batch_size) {
-    std::vector<Buffer> buffers;
+    Plan plan{.buffers = {}, .instructions = {}, .batch_size = batch_size};
     for (const auto& [layout, rows, columns] : spaces)
-        buffers.push_back({named(layout_names, layout), rows, columns});
-    std::vector<Instruction> instructions;
-    for (const auto& [op, out, a, b, code, operands, registers, integers, real] : described) {
-        Instruction made;
+        plan.buffers.push_back({named(layout_names, layout), rows, columns});
+    for (const auto& [op, out, also, a, b, code, operands, registers, integers, real] : described) {
+        Instruction& made = plan.instructions.emplace_back();
         made.op = named(opcode_names, op);
-        made.out = out, made.a = a, made.b = b, made.registers = registers, made.real = real;
+        made.out = out, made.also = also, made.a = a, made.b = b;
+        made.registers = registers, made.real = real;
         made.integers = {std::get<0>(integers), std::get<1>(integers), std::get<2>(integers)};
-        for (const auto& [micro, dst, x, y, z] : code)
-            made.code.push_back({static_cast<Micro>(micro), static_cast<std::uint8_t>(dst),
-                                 static_cast<std::uint8_t>(x), static_cast<std::uint8_t>(y),
-                                 static_cast<std::uint8_t>(z)});
+        for (const auto& numbers : code) {
+            MicroOp& micro = made.code.emplace_back();
+            if (numbers.size() < 2 || numbers.size() > 2 + max_sources)
+                throw nb::value_error("a micro-operation has a place to write and up to 5 to read");
+            micro.op = static_cast<Micro>(numbers[0]);
+            micro.dst = static_cast<std::uint8_t>(numbers[1]);
+            for (std::size_t i = 0; i < max_sources && i + 2 < numbers.size(); ++i)
+                micro.sources[i] = static_cast<std::uint8_t>(numbers[i + 2]);
+        }
         for (const auto& [buffer, spread] : operands) {
             made.operands.push_back(buffer);
             made.spreads.push_back(named(spread_names, spread));
         }
-        instructions.push_back(std::move(made));
     }
-    new (place)
-        Plan<T>(*kernels<T>(chosen_isa()), std::move(buffers), std::move(instructions), batch_size);
+    new (place) Runner<T>(*kernels<T>(chosen_isa()), std::move(plan));
 }
 
 Element element_of(const nb::dlpack::dtype& type) {
@@ -110,11 +113,11 @@ using AnyColumn = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 using Order = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 template <class T>
-std::vector<double> run_plan(Plan<T>& plan, const std::vector<std::pair<int, AnyRows>>& rows,
+std::vector<double> run_plan(Runner<T>& runner, const std::vector<std::pair<int, AnyRows>>& rows,
                              const std::vector<std::pair<int, AnyColumn>>& columns,
                              const Order& order, std::int64_t batch_size, std::int64_t first,
                              std::int64_t last, const std::vector<int>& summed,
-                             std::vector<double> sums, int threads) {
+                             std::vector<double> sums, bool kept, int threads) {
     std::vector<Source> sources;
     for (const auto& [buffer, array] : rows)
         sources.push_back({array.data(), element_of(array.dtype()), buffer});
@@ -127,8 +130,17 @@ std::vector<double> run_plan(Plan<T>& plan, const std::vector<std::pair<int, Any
     }
     {
         nb::gil_scoped_release released;
-        plan.run(sources, table, order.data(), static_cast<std::int64_t>(order.shape(0)),
-                 batch_size, first, last, summed, sums.data(), threads);
+        runner.run({.sources = sources,
+                    .table = table,
+                    .order = order.data(),
+                    .row_count = static_cast<std::int64_t>(order.shape(0)),
+                    .batch_size = batch_size,
+                    .first = first,
+                    .last = last,
+                    .summed = summed,
+                    .sums = sums.data(),
+                    .kept = kept},
+                   threads);
     }
     return sums;
 }
@@ -136,17 +148,17 @@ std::vector<double> run_plan(Plan<T>& plan, const std::vector<std::pair<int, Any
 template <class T>
 void bind(nb::module_& m, const char* name) {
     using Flat = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-    nb::class_<Plan<T>>(m, name, "A plan and its buffers; see chainrule.engines.native.")
+    nb::class_<Runner<T>>(m, name, "A plan and its buffers; see chainrule.engines.native.")
         .def("__init__",
-             [](Plan<T>* self, const std::vector<std::tuple<std::string, int, int>>& spaces,
+             [](Runner<T>* self, const std::vector<std::tuple<std::string, int, int>>& spaces,
                 const std::vector<PlanInstruction>& instructions,
                 int batch_size) { make_plan<T>(self, spaces, instructions, batch_size); })
         .def("write",
-             [](Plan<T>& self, int buffer, const Flat& values) {
+             [](Runner<T>& self, int buffer, const Flat& values) {
                  self.write(buffer, values.data(), static_cast<std::int64_t>(values.shape(0)));
              })
         .def("read",
-             [](const Plan<T>& self, int buffer, int rows, int columns) {
+             [](const Runner<T>& self, int buffer, int rows, int columns) {
                  const std::size_t n = static_cast<std::size_t>(rows) * columns;
                  auto data = std::make_unique_for_overwrite<T[]>(n);
                  self.read(buffer, data.get(), rows);
@@ -155,7 +167,7 @@ void bind(nb::module_& m, const char* name) {
                  return Vector<T>(data.release(), {n}, owner);
              })
         .def("read_integers",
-             [](const Plan<T>& self, int buffer, int rows) {
+             [](const Runner<T>& self, int buffer, int rows) {
                  const std::size_t n = static_cast<std::size_t>(rows);
                  auto data = std::make_unique_for_overwrite<std::int64_t[]>(n);
                  self.read_integers(buffer, data.get(), rows);

@@ -9,34 +9,37 @@
 
 namespace chainrule::CHAINRULE_ISA {
 
-template <class T>
-struct Place {
-    T* data;
-    std::ptrdiff_t row, vector;  // steps
-};
-
 // Short functions take both vectors of a row at once; of long ones a second copy would only cost
 // space.
 enum class Length { small, large };
 
-// dst ← f(a), f(a, b) or f(a, b, c), of as many as f takes; place(number) says where each lies.
+// dst ← f of as many sources as f takes; place(number) says where each lies.
 template <class T, Length length, class Places, class F>
 CHAINRULE_INLINE void each(int rows, const MicroOp& op, Places place, F f) {
     using S = Simd<T>;
     using V = typename S::V;
-    constexpr int arity = requires(V v) { f(v); } ? 1 : requires(V v) { f(v, v); } ? 2 : 3;
+    constexpr int arity = requires(V v) { f(v); }
+    ? 1 : requires(V v) { f(v, v); }
+    ? 2 : requires(V v) { f(v, v, v); }
+    ? 3 : requires(V v) { f(v, v, v, v); }
+    ? 4 : 5;
     T* to = place(op.dst).data;
-    Place<T> a = place(op.a), b = a, c = a;
-    if constexpr (arity > 1) b = place(op.b);
-    if constexpr (arity > 2) c = place(op.c);
+    Operand<T> from[arity];
+#pragma GCC unroll 5
+    for (int i = 0; i < arity; ++i) from[i] = place(op.sources[i]);
     const auto vector = [&](int v) CHAINRULE_INLINED {
-        const V x = S::load(a.data + v * a.vector);
+        const auto x = [&](int i)
+                           CHAINRULE_INLINED { return S::load(from[i].data + v * from[i].vector); };
         if constexpr (arity == 1)
-            return f(x);
+            return f(x(0));
         else if constexpr (arity == 2)
-            return f(x, S::load(b.data + v * b.vector));
+            return f(x(0), x(1));
+        else if constexpr (arity == 3)
+            return f(x(0), x(1), x(2));
+        else if constexpr (arity == 4)
+            return f(x(0), x(1), x(2), x(3));
         else
-            return f(x, S::load(b.data + v * b.vector), S::load(c.data + v * c.vector));
+            return f(x(0), x(1), x(2), x(3), x(4));
     };
     for (int r = 0; r < rows; ++r) {
         if constexpr (length == Length::small) {
@@ -47,9 +50,8 @@ CHAINRULE_INLINE void each(int rows, const MicroOp& op, Places place, F f) {
             for (int v = 0; v < 2; ++v) S::store(to + v * S::width, vector(v));
         }
         to += panel_width<T>;
-        a.data += a.row;
-        if constexpr (arity > 1) b.data += b.row;
-        if constexpr (arity > 2) c.data += c.row;
+#pragma GCC unroll 5
+        for (int i = 0; i < arity; ++i) from[i].data += from[i].row;
     }
 }
 
@@ -80,28 +82,17 @@ void elementwise(const MicroOp* code, int length, const Operand<T>* operands, in
     constexpr int panel = panel_width<T>;
     const std::ptrdiff_t block = static_cast<std::ptrdiff_t>(rows) * panel;
 
-    Place<T> places[scratch_register];
-    for (int i = 0; i < operand_count; ++i, scratch += block) {
-        T* data = operands[i].data;
-        switch (operands[i].spread) {
-            case Spread::full:
-                places[i] = {data, panel, S::width};
-                break;
-            case Spread::row:
-                places[i] = {data, 0, S::width};
-                break;
-            case Spread::column:  // a vector for each row
-                for (int r = 0; r < rows; ++r) S::store(scratch + r * S::width, S::set1(data[r]));
-                places[i] = {scratch, S::width, 0};
-                break;
-            case Spread::scalar:  // one vector
-                S::store(scratch, S::set1(*data));
-                places[i] = {scratch, 0, 0};
-                break;
-        }
+    Operand<T> places[scratch_register];
+    for (int i = 0; i < operand_count; ++i) {
+        places[i] = operands[i];
+        if (operands[i].row != 1) continue;
+        const T* column = operands[i].data;  // a vector for each row
+        for (int r = 0; r < rows; ++r) S::store(scratch + r * S::width, S::set1(column[r]));
+        places[i] = {scratch, S::width, 0};
+        scratch += block;
     }
     T* const registers = scratch;
-    const auto place = [&](int number) CHAINRULE_INLINED -> Place<T> {
+    const auto place = [&](int number) CHAINRULE_INLINED -> Operand<T> {
         if (number < scratch_register) return places[number];
         return {registers + (number - scratch_register) * block, panel, S::width};
     };
@@ -137,6 +128,15 @@ void elementwise(const MicroOp* code, int length, const Operand<T>* operands, in
             CHAINRULE_MICRO(tanh, large, (V x), tanh(x));
             CHAINRULE_MICRO(relu, small, (V x), S::at_least(x, S::zero()));
             CHAINRULE_MICRO(softplus, large, (V x), softplus<T>(x));
+            CHAINRULE_MICRO(average, small, (V x, V y, V k, V l), S::fma(k, x, l * y));
+            CHAINRULE_MICRO(average_of_squares, small, (V x, V y, V k, V l),
+                            S::fma(k, x, l * (y * y)));
+            CHAINRULE_MICRO(adam_step, small, (V w, V m, V v, V rate, V least),
+                            w - rate * m / (S::sqrt(v) + least));
+            CHAINRULE_MICRO(descend, small, (V w, V g, V rate), w - rate * g);
+            CHAINRULE_MICRO(momentum, small, (V w, V g, V rate, V kept), kept * w - rate * g);
+            CHAINRULE_MICRO(normalize, small, (V x, V mean, V variance, V least),
+                            (x - mean) / S::sqrt(variance + least));
             case Micro::count_:
                 break;
         }

@@ -41,37 +41,88 @@ enum class Micro : std::uint8_t {
     tanh,
     relu,
     softplus,
+    average,             // c a + d b: an exponential average of a and b
+    average_of_squares,  // c a + d b²
+    adam_step,           // a − d b / (√c + e)
+    descend,             // a − c b
+    momentum,            // d a − c b
+    normalize,           // (a − b) / √(c + d)
     count_
 };
 
 inline constexpr const char* micro_names[] = {
-    "copy",         "add",      "subtract", "multiply",      "divide",   "power",
-    "maximum",      "minimum",  "greater",  "greater_equal", "equal",    "select",
-    "multiply_add", "negative", "exp",      "expm1",         "log",      "log1p",
-    "sqrt",         "square",   "abs",      "sign",          "sin",      "cos",
-    "erf",          "sigmoid",  "tanh",     "relu",          "softplus",
+    "copy",
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "power",
+    "maximum",
+    "minimum",
+    "greater",
+    "greater_equal",
+    "equal",
+    "select",
+    "multiply_add",
+    "negative",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "sqrt",
+    "square",
+    "abs",
+    "sign",
+    "sin",
+    "cos",
+    "erf",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "softplus",
+    "average",
+    "average_of_squares",
+    "adam_step",
+    "descend",
+    "momentum",
+    "normalize",
 };
 static_assert(sizeof micro_names / sizeof *micro_names == static_cast<std::size_t>(Micro::count_));
 
 // The places of a micro-operation: an operand's number, or scratch_register + k for the k-th
 // register.
 inline constexpr int scratch_register = 64;
-inline constexpr int max_block_rows = 16;
+inline constexpr int max_block_rows = 32, max_sources = 5;
 
 struct MicroOp {
     Micro op;
-    std::uint8_t dst, a, b, c;
+    std::uint8_t dst;
+    std::uint8_t sources[max_sources];  // a, b, c, d, e
 };
 
 // How an operand lies under a block: all its elements; one row for all rows; one element for each
-// row; one element for all. Only `full` operands are written to.
+// row; one element for all, given as a whole vector of it. Only `full` operands are written to.
 enum class Spread : std::uint8_t { full, row, column, scalar };
 
 template <class T>
 struct Operand {
-    T* data;  // where this block's part begins
-    Spread spread;
+    T* data;                     // where this block's part begins
+    std::ptrdiff_t row, vector;  // steps from row to row and to a row's second vector
 };
+
+template <class T>
+constexpr Operand<T> operand(T* data, Spread spread, int panel_width) {
+    switch (spread) {
+        case Spread::full:
+            return {data, panel_width, panel_width / 2};
+        case Spread::row:
+            return {data, 0, panel_width / 2};
+        case Spread::column:
+            return {data, 1, 0};
+        default:
+            return {data, 0, 0};
+    }
+}
 
 template <class T>
 struct Kernels {
@@ -86,12 +137,14 @@ struct Kernels {
 
     // Products, one tile: out, a block of `rows` ≤ tile_rows; only its first `vectors` (1 or 2)
     // vectors are computed. Sums run over ascending k, in one chain of fused multiply-adds for each
-    // element. nn: out(i, j) = Σₖ a(i, k) b(k, j); `a` is at row i = 0 of its panel 0, whose panels
-    // are `a_panel` elements apart; `b` is one panel, k rows.
-    void (*nn)(const T* a, std::size_t a_panel, int k, const T* b, int rows, int vectors, T* out);
+    // element, which begins at what `out` holds if it `continues` and at zero otherwise.
+    // nn: out(i, j) = Σₖ a(i, k) b(k, j); `a` is at row i = 0 of its panel 0, whose panels are
+    // `a_panel` elements apart; `b` is one panel, k rows.
+    void (*nn)(const T* a, std::size_t a_panel, int k, const T* b, int rows, int vectors,
+               bool continues, T* out);
     // tn: out(i, j) = Σₛ x(s, i) d(s, j) over s < samples; `x` is at (row 0, column i = 0) within
     // one panel, `d` is one panel, both of `samples` rows.
-    void (*tn)(const T* x, const T* d, int samples, int rows, int vectors, T* out);
+    void (*tn)(const T* x, const T* d, int samples, int rows, int vectors, bool continues, T* out);
     // The transpose of an R × C matrix into a C × R matrix: source panels [first, last) of columns.
     void (*transpose)(const T* from, int rows, int columns, int first, int last, T* to);
 
@@ -101,9 +154,10 @@ struct Kernels {
     void (*row_sum)(const T* x, int rows, int columns, int first, int last, T* column_out);
     void (*row_max)(const T* x, int rows, int columns, int first, int last, T* column_out);
     void (*row_argmax)(const T* x, int rows, int columns, int first, int last, std::int64_t* out);
-    // log Σⱼ exp xⱼ − x[label] of each row.
+    // log Σⱼ exp xⱼ − x[label] of each row; where `error` is not null also its derivative by x, the
+    // softmax less one at the label.
     void (*sparse_cross_entropy)(const T* x, const std::int64_t* labels, int rows, int columns,
-                                 int first, int last, T* column_out);
+                                 int first, int last, T* column_out, T* error);
     // Σ over all rows of one panel: panel_width sums, in one fixed order.
     void (*column_sum)(const T* x, int rows, int panel, T* out);
     // Σ of n contiguous elements in one fixed order, in double precision.

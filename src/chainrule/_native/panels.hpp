@@ -10,11 +10,9 @@
 #include <type_traits>
 
 #include "philox.hpp"
+#include "plan.hpp"
 
 namespace chainrule {
-
-// What the rows of the data are made of.
-enum class Element : std::uint8_t { float32, float64, uint8, int64 };
 
 // f(data as a pointer to its elements)
 template <class F>
@@ -161,10 +159,10 @@ inline constexpr int mask_chunk = 512, block_group = 8;
 
 // Rows [first, last) of a dropout mask of rows × columns in panels: 1/(1 − rate), or 0 for element
 // i in C order where half i of the draw is below round(rate·65536). `key` holds the seed, low word
-// and high, and the counter, low and high.
+// and high, and the counter, low and high. The mask's row 0 is row `begins` of the whole draw.
 template <class T>
 void dropout_panels(const std::uint32_t* key, std::uint32_t stream, double rate, int rows,
-                    int columns, int panel, T* to, int first, int last) {
+                    int columns, int panel, T* to, int first, int last, int begins = 0) {
     const Draw draw{key[0] | std::uint64_t{key[1]} << 32, key[2] | std::uint64_t{key[3]} << 32,
                     stream};
     const auto threshold = static_cast<int>(std::nearbyint(rate * 65536));  // a half to even
@@ -173,7 +171,8 @@ void dropout_panels(const std::uint32_t* key, std::uint32_t stream, double rate,
         for (int r = first; r < last; ++r)
             for (int begin = 0; begin < columns; begin += mask_chunk) {
                 const int count = std::min(mask_chunk, columns - begin);
-                const std::uint64_t element = static_cast<std::uint64_t>(r) * columns + begin;
+                const std::uint64_t element =
+                    (static_cast<std::uint64_t>(begins) + r) * columns + begin;
                 const int skipped = static_cast<int>(element % block_group);
                 std::array<std::uint16_t, mask_chunk + 2 * block_group> halves;
                 block_halves(draw, element / block_group, skipped + count, halves.data());

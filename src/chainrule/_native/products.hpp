@@ -45,9 +45,22 @@ CHAINRULE_INLINE void store_sums(const Tile<T, rows, vectors>& tile, T* out) {
 }
 
 template <class T, int rows, int vectors>
-void nn_tile(const T* a, std::size_t a_panel, int k, const T* b, T* out) {
-    constexpr int width = panel_width<T>;
+CHAINRULE_INLINE Tile<T, rows, vectors> first_sums(const T* out, bool continues) {
+    using S = Simd<T>;
     Tile<T, rows, vectors> tile{};
+    if (continues)
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 2
+            for (int v = 0; v < vectors; ++v)
+                tile.sums[r][v] = S::load(out + r * panel_width<T> + v * S::width);
+    return tile;
+}
+
+template <class T, int rows, int vectors>
+void nn_tile(const T* a, std::size_t a_panel, int k, const T* b, bool continues, T* out) {
+    constexpr int width = panel_width<T>;
+    auto tile = first_sums<T, rows, vectors>(out, continues);
     for (int begin = 0; begin < k; begin += width, a += a_panel) {
         const int count = k - begin < width ? k - begin : width;
         // The next panel may lie in another page, out of the hardware prefetcher's reach.
@@ -60,9 +73,9 @@ void nn_tile(const T* a, std::size_t a_panel, int k, const T* b, T* out) {
 }
 
 template <class T, int rows, int vectors>
-void tn_tile(const T* x, const T* d, int samples, T* out) {
+void tn_tile(const T* x, const T* d, int samples, bool continues, T* out) {
     constexpr int width = panel_width<T>;
-    Tile<T, rows, vectors> tile{};
+    auto tile = first_sums<T, rows, vectors>(out, continues);
 #pragma GCC unroll 1
     for (int s = 0; s < samples; ++s, x += width, d += width) add_products(tile, x, 1, d);
     store_sums(tile, out);
@@ -79,15 +92,16 @@ struct Tiles<T, vectors, std::integer_sequence<int, row...>> {
 };
 
 template <class T>
-void nn(const T* a, std::size_t a_panel, int k, const T* b, int rows, int vectors, T* out) {
+void nn(const T* a, std::size_t a_panel, int k, const T* b, int rows, int vectors, bool continues,
+        T* out) {
     const auto* tiles = vectors == 1 ? Tiles<T, 1>::nn : Tiles<T, 2>::nn;
-    tiles[rows - 1](a, a_panel, k, b, out);
+    tiles[rows - 1](a, a_panel, k, b, continues, out);
 }
 
 template <class T>
-void tn(const T* x, const T* d, int samples, int rows, int vectors, T* out) {
+void tn(const T* x, const T* d, int samples, int rows, int vectors, bool continues, T* out) {
     const auto* tiles = vectors == 1 ? Tiles<T, 1>::tn : Tiles<T, 2>::tn;
-    tiles[rows - 1](x, d, samples, out);
+    tiles[rows - 1](x, d, samples, continues, out);
 }
 
 // Swaps the two blocks off the diagonal of each 2 distance × 2 distance block, for vectors a and b

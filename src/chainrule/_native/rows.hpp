@@ -163,7 +163,7 @@ void row_argmax(const T* x, int rows, int columns, int first, int last, std::int
 // NaN where the label is not the number of a column. Logarithms are taken of whole vectors of rows.
 template <class T>
 void sparse_cross_entropy(const T* x, const std::int64_t* labels, int rows, int columns, int first,
-                          int last, T* column_out) {
+                          int last, T* column_out, T* error) {
     using S = Simd<T>;
     using V = typename S::V;
     constexpr int width = S::width, panel = panel_width<T>;
@@ -173,13 +173,26 @@ void sparse_cross_entropy(const T* x, const std::int64_t* labels, int rows, int 
         T sums[width] = {},
           gaps[width] = {};  // gap: how far the label's logit is below the largest
         for (int i = 0; i < count; ++i) {
-            const T* row = x + static_cast<std::size_t>(begin + i) * panel;
+            const std::size_t start = static_cast<std::size_t>(begin + i) * panel;
+            const T* row = x + start;
             const V most = largest(row, rows, columns);
-            sums[i] = sum_exp(row, rows, columns, most, [](std::size_t, V) {})[0];
             const std::int64_t label = labels[begin + i];
             const bool known = 0 <= label && label < columns;
-            gaps[i] =
-                known ? most[0] - row[(label / panel) * rows * panel + label % panel] : unknown;
+            const std::int64_t place =
+                known ? (label / panel) * rows * panel + label % panel : std::int64_t{0};
+            gaps[i] = known ? most[0] - row[place] : unknown;
+            if (error == nullptr) {
+                sums[i] = sum_exp(row, rows, columns, most, [](std::size_t, V) {})[0];
+                continue;
+            }
+            T* target = error + start;
+            const V sum = sum_exp(row, rows, columns, most,
+                                  [=](std::size_t offset, V e) { S::store(target + offset, e); });
+            sums[i] = sum[0];
+            each_vector<T>(rows, columns, [=](std::size_t offset, typename S::I) {
+                S::store(target + offset, S::load(target + offset) / sum);
+            });
+            if (known) target[place] -= 1;
         }
         T losses[width];
         S::store(losses, log<T>(S::load(sums)) + S::load(gaps));

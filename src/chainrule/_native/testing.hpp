@@ -98,11 +98,11 @@ auto product(const std::string& isa, const Matrix<T>& a, const Matrix<T>& b, int
             rows = std::min(tile_rows, out.rows - row);
             if constexpr (transposed) {
                 rows = std::min(rows, panel - row % panel);
-                kernels.tn(left.at(0, row), right.at(0, column), k, rows, vectors,
+                kernels.tn(left.at(0, row), right.at(0, column), k, rows, vectors, false,
                            out.at(row, column));
             } else {
                 kernels.nn(left.at(row, 0), static_cast<std::size_t>(left.rows) * panel, k,
-                           right.at(0, column), rows, vectors, out.at(row, column));
+                           right.at(0, column), rows, vectors, false, out.at(row, column));
             }
         }
     }
@@ -135,7 +135,7 @@ auto transposed(const std::string& isa, const Matrix<T>& x, const std::vector<in
 template <typename T>
 using Rowwise = void (*)(const T*, int, int, int, int, T*);
 
-template <typename T, Rowwise<T> chainrule::Kernels<T>::* kernel>
+template <typename T, Rowwise<T> chainrule::Kernels<T>::*kernel>
 auto rows_to_matrix(const std::string& isa, const Matrix<T>& x, const std::vector<int>& cuts) {
     const auto& kernels = kernels_of<T>(isa);
     Panels<T> from(x, kernels.panel_width), to(from.rows, from.columns, kernels.panel_width);
@@ -156,7 +156,7 @@ auto rows_to_column(const std::string& isa, const Matrix<T>& x, const std::vecto
     return out;
 }
 
-template <typename T, Rowwise<T> chainrule::Kernels<T>::* kernel>
+template <typename T, Rowwise<T> chainrule::Kernels<T>::*kernel>
 auto rows_to_numbers(const std::string& isa, const Matrix<T>& x, const std::vector<int>& cuts) {
     return rows_to_column<T, T>(
         isa, x, cuts, [](auto& kernels, auto& from, int first, int last, T* out) {
@@ -179,7 +179,7 @@ auto sparse_cross_entropy(const std::string& isa, const Matrix<T>& x,
     return rows_to_column<T, T>(
         isa, x, cuts, [&](auto& kernels, auto& from, int first, int last, T* out) {
             kernels.sparse_cross_entropy(from.data.data(), labels.data(), from.rows, from.columns,
-                                         first, last, out);
+                                         first, last, out, nullptr);
         });
 }
 

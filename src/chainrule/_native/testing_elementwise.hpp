@@ -31,9 +31,11 @@ template <class T>
 void elementwise(const std::string& isa, nb::list code, nb::list operands, int rows) {
     const Kernels<T>& kernels = kernels_of<T>(isa);
     if (rows < 0 || rows > max_block_rows || operands.size() > scratch_register)
-        throw std::invalid_argument("A block has at most 16 rows and 64 operands.");
+        throw std::invalid_argument("A block has at most 32 rows and 64 operands.");
     const std::size_t block = static_cast<std::size_t>(max_block_rows) * kernels.panel_width;
     std::vector<Operand<T>> places;
+    std::vector<Spread> spreads;
+    std::vector<std::vector<T>> vectors;  // of the scalars
     for (nb::handle pair : operands) {
         const auto array = nb::cast<nb::ndarray<T, nb::c_contig, nb::device::cpu>>(pair[0], false);
         const auto spread =
@@ -44,7 +46,11 @@ void elementwise(const std::string& isa, nb::list code, nb::list operands, int r
                                  static_cast<std::size_t>(each_column ? kernels.panel_width : 1);
         if (array.size() < need)
             throw std::invalid_argument("An operand is shorter than its spread needs.");
-        places.push_back({array.data(), spread});
+        T* data = array.data();
+        if (spread == Spread::scalar)
+            data = vectors.emplace_back(kernels.panel_width, *data).data();
+        places.push_back(operand(data, spread, kernels.panel_width));
+        spreads.push_back(spread);
     }
     std::vector<MicroOp> ops;
     std::size_t registers = 0;
@@ -59,9 +65,9 @@ void elementwise(const std::string& isa, nb::list code, nb::list operands, int r
             return static_cast<std::uint8_t>(place);
         };
         const auto name = nb::cast<const char*>(item[0]);
-        ops.push_back(
-            {static_cast<Micro>(number_of(micro_names, name)), at(1), at(2), at(3), at(4)});
-        if (ops.back().dst < scratch_register && places[ops.back().dst].spread != Spread::full)
+        MicroOp& op = ops.emplace_back(static_cast<Micro>(number_of(micro_names, name)), at(1));
+        for (std::size_t i = 2; i < nb::len(item); ++i) op.sources[i - 2] = at(static_cast<int>(i));
+        if (op.dst < scratch_register && spreads[op.dst] != Spread::full)
             throw std::invalid_argument("Only full operands are written to.");
     }
     std::vector<T> scratch((registers + places.size()) * block);
@@ -73,7 +79,7 @@ inline void define_elementwise(nb::module_& m) {
     m.def("panel_width", panel_width, "isa"_a, "itemsize"_a,
           "Columns of a panel, for elements of so many bytes.");
     const char* doc =
-        "Micro-operations (name, dst, a, b, c) on a block, in place; an operand is (array, "
+        "Micro-operations (name, dst, sources...) on a block, in place; an operand is (array, "
         "spread).";
     m.def("elementwise32", elementwise<float>, "isa"_a, "code"_a, "operands"_a, "rows"_a, doc);
     m.def("elementwise64", elementwise<double>, "isa"_a, "code"_a, "operands"_a, "rows"_a, doc);

@@ -99,6 +99,7 @@ class NativeRunner:
                 last,
                 outputs,
                 before,
+                not summed,
                 self.threads,
             )
         except IndexError as error:
@@ -148,9 +149,9 @@ def _rows(array: Any, precision: str) -> Array:
 
 
 def _numbered(instruction: Instruction) -> list[list[int]]:
-    """The code in numbers; a place that is not there reads as the first."""
+    """The code in numbers."""
     numbers = _native.opcodes()
-    return [[numbers[micro], *(max(p, 0) for p in places)] for micro, *places in instruction.code]
+    return [[numbers[micro], dst, *sources] for micro, dst, sources in instruction.code]
 
 
 def _make(plan: Plan, precision: str) -> Any:
@@ -158,7 +159,10 @@ def _make(plan: Plan, precision: str) -> Any:
     return made(
         [(s.layout, s.rows, s.columns) for s in plan.spaces],
         [
-            (i.opcode, i.out, i.a, i.b, _numbered(i), i.operands, i.registers, i.integers, i.real)
+            (
+                *(i.opcode, i.out, i.also, i.a, i.b),
+                *(_numbered(i), i.operands, i.registers, i.integers, i.real),
+            )
             for i in plan.instructions
         ],
         plan.batch_size,

@@ -28,8 +28,10 @@ from chainrule.graph import Batch, Constant, Input, Op, Parameter, Shape, Value,
 from chainrule.ops.basic import Add, Multiply, Negative
 
 SCALAR = Space("scalar")
-FUSABLE = ("elementwise", "nn", "tn")
-CHEAP = ("greater", "greater_equal", "equal", "negative", "broadcast_to", "stop_gradient")
+WITH_CODE = ("nn", "tn", "column_sum")  # whose result has code run on it, and need not be stored
+FUSABLE = ("elementwise", *WITH_CODE)
+PASSING_ON = ("broadcast_to", "stop_gradient")
+CHEAP = ("greater", "greater_equal", "equal", "negative", *PASSING_ON)
 MOST_OPERANDS = (
     40  # of one piece of code, so that its operands and registers stay in the nearest cache
 )
@@ -82,6 +84,7 @@ class _Draft:
     opcode: str
     space: Space
     out: int = -1
+    also: int = -1
     a: int = -1
     b: int = -1
     code: list[tuple[str, int, tuple[int, ...]]] = field(
@@ -138,9 +141,9 @@ class Lowering:
         key = (opcode, space, a, b, tuple(sorted(settings.items())))
         if key in self._same:
             return self._same[key]
-        out = self.slot(space, len(self.drafts), stored=opcode not in ("nn", "tn"))
-        self.drafts.append(_Draft(opcode, space, out, a, b, **settings))
-        if opcode in ("nn", "tn"):
+        out = self.slot(space, len(self.drafts), stored=opcode not in WITH_CODE)
+        self.drafts.append(_Draft(opcode, space, out, a=a, b=b, **settings))
+        if opcode in WITH_CODE:
             self.drafts[-1].product = out
         self._same[key] = out
         return out
@@ -179,6 +182,8 @@ class Lowering:
 
     def _under(self, space: Space, source: int, value: Value) -> int:
         """A slot with the source's elements that can be read under a space."""
+        while self.spaces[source] != space and self._passes_on(source):
+            source = self.pending[source][2][0]
         own = self.spaces[source]
         if own.layout == "integers":
             source = self._real(source, value)
@@ -189,6 +194,10 @@ class Lowering:
         if self.spread(source, space) is None:
             raise NoKernel(value, "with this broadcasting")
         return source if self.spaces[source] == space else self.settled(source)
+
+    def _passes_on(self, slot: int) -> bool:
+        """Whether a slot is still to be written and only spreads out another."""
+        return slot in self.pending and self.pending[slot][0].name in PASSING_ON
 
     def _real(self, slot: int, value: Value) -> int:
         """Integers, one for each row, as real numbers."""
@@ -218,7 +227,7 @@ class Lowering:
         for source in sources:
             if source in self.pending and source not in self._settled:
                 inner, _, inputs = self.pending[source]
-                if inner.name in ("broadcast_to", "stop_gradient"):
+                if inner.name in PASSING_ON:
                     source = inputs[0]
                 else:
                     key = (source, at)
@@ -340,6 +349,7 @@ class Lowering:
     # --- numbering ---
 
     def _finished(self) -> Plan:
+        self._drop_unread()
         for at, draft in enumerate(self.drafts):
             for _, _, sources in draft.code:
                 for source in sources:
@@ -356,15 +366,34 @@ class Lowering:
         constants = {
             buffers[slot]: value for slot, value in self.constants.items() if slot in buffers
         }
-        instructions = [self._placed(at, draft, buffers) for at, draft in enumerate(self.drafts)]
+        instructions = [self._placed(draft, buffers) for draft in self.drafts if draft.opcode]
         return Plan(spaces, instructions, constants, buffers.get(self.batch_size, -1))
 
-    def _placed(self, at: int, draft: _Draft, buffers: dict[int, int]) -> Instruction:
+    def _drop_unread(self) -> None:
+        """Leave out what nobody reads: a draft without an opcode is not carried out."""
+        wanted = {self.slot_of[v] for v in self.program.outputs.values()}
+        wanted |= {*self.home, *(self.slot_of[p] for p, _ in self.program.assignments)}
+        for draft in reversed(self.drafts):
+            code = []
+            for micro, dst, sources in reversed(draft.code):
+                if dst in wanted:
+                    wanted.update(sources)
+                    code.append((micro, dst, sources))
+            draft.code = code[::-1]
+            if draft.also not in wanted:
+                draft.also = -1
+            if not code and draft.out not in wanted and draft.also < 0:
+                draft.opcode = ""
+            elif draft.opcode:
+                wanted.update((draft.a, draft.b))
+
+    def _placed(self, draft: _Draft, buffers: dict[int, int]) -> Instruction:
         """The instruction with places: operands for what is in buffers, registers for the rest."""
         done = Instruction(
             draft.opcode,
             draft.space,
             buffers.get(draft.out, -1),
+            buffers.get(draft.also, -1),
             buffers.get(draft.a, -1),
             buffers.get(draft.b, -1),
             integers=draft.integers,
@@ -400,7 +429,7 @@ class Lowering:
                 written = SCRATCH_REGISTER + registers[dst]
                 if dst not in last_use:
                     free.append(registers[dst])
-            done.code.append((micro, written, *[*read, -1, -1, -1][:3]))  # type: ignore[arg-type]
+            done.code.append((micro, written, read))
         if draft.opcode == "elementwise":
             done.out = next(b for b, s in done.operands if s == "full" and b >= 0)
         return done
@@ -534,6 +563,22 @@ def _rowwise(opcode: str) -> Rule:
     return rule
 
 
+def _subtract(lowering: Lowering, value: Value, sources: list[int]) -> int:
+    """softmax(z) − one_hot(y), the gradient of the cross-entropy, is made beside the loss."""
+    left, right = value.inputs
+    if left.op is not None and right.op is not None and left.shape == right.shape:
+        if (left.op.name, right.op.name) == ("softmax", "one_hot"):
+            logits, labels = lowering.slot_of[left.inputs[0]], lowering.slot_of[right.inputs[0]]
+            for at, draft in enumerate(lowering.drafts):
+                found = (draft.opcode, draft.a, draft.b)
+                if found == ("sparse_cross_entropy", lowering.settled(logits), labels):
+                    if draft.also < 0:
+                        draft.also = lowering.slot(space_of(value), at, stored=True)
+                    return draft.also
+    assert value.op is not None
+    return lowering.elementwise(value.op, value, space_of(value), sources)
+
+
 def _softmax_cross_entropy(lowering: Lowering, value: Value, sources: list[int]) -> int:
     logits, targets = sources
     space = lowering.spaces[logits]
@@ -602,7 +647,7 @@ def _pieces(
     for slot, start, to, count in parts:
         source = _matrix(lowering, slot)
         lowering.drafts.append(
-            _Draft("copy_columns", lowering.spaces[out], out, source, integers=(start, to, count))
+            _Draft("copy_columns", lowering.spaces[out], out, a=source, integers=(start, to, count))
         )
     lowering.made_by[out] = len(lowering.drafts) - 1
     return _as(lowering, out, wanted)
@@ -633,6 +678,7 @@ RULES: dict[str, Rule] = {
     "reshape": _reshape,
     "sum": _sum,
     "max": _max,
+    "subtract": _subtract,
     "argmax": _rowwise("row_argmax"),
     "softmax": _rowwise("softmax"),
     "log_softmax": _rowwise("log_softmax"),

@@ -92,31 +92,24 @@ def _sigmoid_cross_entropy(emit: Emitter, op: Any, z: Place, t: Place) -> Place:
 
 
 def _normalize(emit: Emitter, op: Any, x: Place, mean: Place, variance: Place) -> Place:
-    spread = emit("sqrt", emit("add", variance, emit.constant(op.epsilon)))
-    return emit("divide", emit("subtract", x, mean), spread)
+    return emit("normalize", x, mean, variance, emit.constant(op.epsilon))
 
 
 def _average(emit: Emitter, op: Any, old: Place, new: Place) -> Place:
-    kept = emit("multiply", emit.constant(op.decay), old)
-    return emit("add", kept, emit("multiply", emit.constant(1.0 - op.decay), new))
+    return emit("average", old, new, emit.constant(op.decay), emit.constant(1.0 - op.decay))
 
 
 def _average_of_squares(emit: Emitter, op: Any, old: Place, new: Place) -> Place:
-    return _average(emit, op, old, emit("square", new))
+    decay = emit.constant(op.decay)
+    return emit("average_of_squares", old, new, decay, emit.constant(1.0 - op.decay))
 
 
 def _adam_step(emit: Emitter, op: Any, w: Place, m: Place, v: Place, rate: Place) -> Place:
-    below = emit("add", emit("sqrt", v), emit.constant(op.epsilon))
-    return emit("subtract", w, emit("divide", emit("multiply", rate, m), below))
-
-
-def _descend(emit: Emitter, op: Any, w: Place, d: Place, rate: Place) -> Place:
-    return emit("subtract", w, emit("multiply", rate, d))
+    return emit("adam_step", w, m, v, rate, emit.constant(op.epsilon))
 
 
 def _momentum(emit: Emitter, op: Any, velocity: Place, g: Place, rate: Place) -> Place:
-    kept = emit("multiply", emit.constant(op.decay), velocity)
-    return emit("subtract", kept, emit("multiply", rate, g))
+    return emit("momentum", velocity, g, rate, emit.constant(op.decay))
 
 
 MICRO: dict[str, Writer] = {
@@ -169,6 +162,6 @@ MICRO: dict[str, Writer] = {
     "exponential_average": _average,
     "exponential_average_of_squares": _average_of_squares,
     "adam_step": _adam_step,
-    "descend": _descend,
+    "descend": _plain("descend"),
     "momentum": _momentum,
 }

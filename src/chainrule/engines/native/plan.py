@@ -22,14 +22,15 @@ class Space:
 
 @dataclass
 class Instruction:
-    """One step of a plan; its code runs over `space`, on tiles of the product for nn and tn."""
+    """One step of a plan; its code runs over `space`, of nn, tn and column_sum on what they have made."""
 
     opcode: str
     space: Space
     out: int = -1
+    also: int = -1  # a second result
     a: int = -1
     b: int = -1
-    code: list[tuple[str, int, int, int, int]] = field(default_factory=list)  # micro, dst, a, b, c
+    code: list[tuple[str, int, list[int]]] = field(default_factory=list)  # micro, dst, sources
     operands: list[tuple[int, Spread]] = field(default_factory=list)
     registers: int = 0
     integers: tuple[int, int, int] = (0, 0, 0)
@@ -49,11 +50,11 @@ class Plan:
         lines = []
         for number, i in enumerate(self.instructions):
             sources = ", ".join(f"b{s}" for s in (i.a, i.b) if s >= 0)
-            lines.append(f"{number:3} {f'b{i.out} ← ' if i.out >= 0 else ''}{i.opcode} {sources}")
-            for micro, dst, *rest in i.code:
-                lines.append(
-                    f"        {_place(i, dst)} ← {micro} {', '.join(_place(i, s) for s in rest if s >= 0)}"
-                )
+            made = ", ".join(f"b{out}" for out in (i.out, i.also) if out >= 0)
+            lines.append(f"{number:3} {f'{made} ← ' if made else ''}{i.opcode} {sources}")
+            for micro, dst, read in i.code:
+                places = ", ".join(_place(i, place) for place in read)
+                lines.append(f"        {_place(i, dst)} ← {micro} {places}")
         return "\n".join(lines)
 
 

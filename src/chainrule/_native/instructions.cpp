@@ -1,0 +1,416 @@
+#include "instructions.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "panels.hpp"
+
+namespace chainrule {
+
+namespace {
+
+// Units [begin, end) of `count` for one part of `parts`.
+struct Share {
+    int begin, end;
+    Share(int count, int part, int parts)
+        : begin(static_cast<int>(static_cast<std::int64_t>(count) * part / parts)),
+          end(static_cast<int>(static_cast<std::int64_t>(count) * (part + 1) / parts)) {}
+};
+
+int rounded_up(int n, int unit) { return (n + unit - 1) / unit; }
+
+// f(first, rows) for tiles of about equal height, at most `most` rows.
+template <class F>
+void each_tile(int rows, int most, F f) {
+    const int tiles = rounded_up(rows, most);
+    for (int i = 0; i < tiles; ++i) {
+        const Share tile(rows, i, tiles);
+        f(tile.begin, tile.end - tile.begin);
+    }
+}
+
+// A sum of numbers is kept in double precision, wherever it lies.
+template <class T>
+double number_at(const T* place) {
+    double sum;
+    std::memcpy(&sum, place, sizeof sum);
+    return sum;
+}
+
+}  // namespace
+
+template <class T>
+Instructions<T>::Instructions(const Plan& plan, const Kernels<T>& kernels)
+    : plan_(plan), kernels_(kernels), panel_(kernels.panel_width) {
+    std::size_t places = 1;
+    for (const auto& instruction : plan.instructions)
+        places = std::max(places, instruction.registers + instruction.operands.size());
+    scratch_size_ = (places + 2) * max_block_rows * panel_;  // a block for a product's own result
+}
+
+template <class T>
+double Instructions<T>::work_of(int number, const Workspace<T>& at) const {
+    const Instruction& instruction = plan_.instructions[number];
+    const auto elements = [&](int buffer) {
+        return buffer < 0
+                   ? 0.0
+                   : static_cast<double>(at.rows_of(buffer)) * std::max(1, at.columns_of(buffer));
+    };
+    switch (instruction.op) {
+        case Opcode::nn:
+            return elements(instruction.a) * at.columns_of(instruction.b) / 16;
+        case Opcode::tn:
+            return elements(instruction.a) * at.columns_of(instruction.b) / 16 +
+                   static_cast<double>(instruction.code.size()) * at.columns_of(instruction.a) *
+                       at.columns_of(instruction.b) / 8;
+        case Opcode::elementwise:
+            return elements(instruction.out) * static_cast<double>(instruction.code.size()) / 8;
+        default:
+            return elements(instruction.a);
+    }
+}
+
+template <class T>
+void Instructions<T>::carry_out(int number, Workspace<T>& at, T* scratch, int part, int parts) {
+    const Instruction& instruction = plan_.instructions[number];
+    switch (instruction.op) {
+        case Opcode::nn:
+            return product_nn(number, at, scratch, part, parts);
+        case Opcode::tn:
+            return product_tn(number, at, scratch, part, parts);
+        case Opcode::column_sum:
+            return sum_columns(number, at, scratch, part, parts);
+        case Opcode::elementwise:
+            return elementwise(number, at, scratch, part, parts);
+        case Opcode::softmax:
+        case Opcode::log_softmax:
+        case Opcode::row_sum:
+        case Opcode::row_max:
+        case Opcode::row_argmax:
+        case Opcode::sparse_cross_entropy:
+        case Opcode::transpose:
+        case Opcode::dropout_mask:
+            return rowwise(instruction, at, part, parts);
+        default:
+            if (part == 0) whole(instruction, at);
+    }
+}
+
+// Runs the code of an instruction on a block: `rows` rows from `row` of one panel of its space.
+template <class T>
+void Instructions<T>::finish(int number, const Workspace<T>& at, T* block, int panel, int row,
+                             int rows, T* scratch) const {
+    const auto& code = plan_.instructions[number].code;
+    if (code.empty()) return;
+    Operand<T> operands[scratch_register];
+    const int count = at.operands(number, block, panel, row, operands);
+    kernels_.elementwise(code.data(), static_cast<int>(code.size()), operands, count, rows,
+                         scratch);
+}
+
+template <class T>
+void Instructions<T>::product_nn(int number, const Workspace<T>& at, T* scratch, int part,
+                                 int parts) const {
+    const Instruction& instruction = plan_.instructions[number];
+    const int rows = at.rows_of(instruction.a), depth = at.columns_of(instruction.a);
+    const int columns = at.columns_of(instruction.b);
+    const int chunks = rounded_up(rows, max_block_rows);
+    // So much of the right matrix stays in the nearest cache while the rows of a block pass by.
+    constexpr int depth_at_once = 256;
+    T* const own = scratch;
+    scratch += max_block_rows * panel_;
+    const T* a = at.data(instruction.a);
+    const std::size_t a_panel = static_cast<std::size_t>(rows) * panel_;
+    const Share share(chunks * rounded_up(columns, panel_), part, parts);
+    for (int unit = share.begin; unit < share.end; ++unit) {
+        const int panel = unit / chunks, row = unit % chunks * max_block_rows;
+        const int count = std::min(max_block_rows, rows - row);
+        const int vectors = columns - panel * panel_ > panel_ / 2 ? 2 : 1;
+        T* block = instruction.out < 0
+                       ? own
+                       : at.data(instruction.out) +
+                             (static_cast<std::size_t>(panel) * rows + row) * panel_;
+        const T* b = at.data(instruction.b) + static_cast<std::size_t>(panel) * depth * panel_;
+        int k = 0;
+        do {
+            const int deep = std::min(depth_at_once, depth - k);
+            each_tile(count, kernels_.tile_rows, [&](int first, int n) {
+                kernels_.nn(
+                    a + (k / panel_) * a_panel + static_cast<std::size_t>(row + first) * panel_,
+                    a_panel, deep, b + static_cast<std::size_t>(k) * panel_, n, vectors, k > 0,
+                    block + first * panel_);
+            });
+            k += deep;
+        } while (k < depth);
+        if (rows == 1 && columns == 1) std::fill_n(block + 1, panel_ - 1, block[0]);
+        finish(number, at, block, panel, row, count, scratch);
+    }
+}
+
+// One block of aᵀ b: the columns of panel `source` of a as rows, one panel of b.
+template <class T>
+void Instructions<T>::tn_block(const Instruction& instruction, const Workspace<T>& at, int panel,
+                               int source, bool continues, T* block) const {
+    const int samples = at.rows_of(instruction.a);
+    const int count = std::min(panel_, at.columns_of(instruction.a) - source * panel_);
+    const int vectors = at.columns_of(instruction.b) - panel * panel_ > panel_ / 2 ? 2 : 1;
+    const T* x = at.data(instruction.a) + static_cast<std::size_t>(source) * samples * panel_;
+    const T* d = at.data(instruction.b) + static_cast<std::size_t>(panel) * samples * panel_;
+    each_tile(count, kernels_.tile_rows, [&](int first, int n) {
+        kernels_.tn(x + first, d, samples, n, vectors, continues, block + first * panel_);
+    });
+}
+
+template <class T>
+void Instructions<T>::product_tn(int number, const Workspace<T>& at, T* scratch, int part,
+                                 int parts) const {
+    const Instruction& instruction = plan_.instructions[number];
+    const int rows = at.columns_of(instruction.a), columns = at.columns_of(instruction.b);
+    const int sources = rounded_up(rows, panel_);
+    T* const own = scratch;
+    scratch += max_block_rows * panel_;
+    const Share share(sources * rounded_up(columns, panel_), part, parts);
+    for (int unit = share.begin; unit < share.end; ++unit) {
+        const int panel = unit / sources, source = unit % sources, row = source * panel_;
+        T* block = instruction.out < 0
+                       ? own
+                       : at.data(instruction.out) +
+                             (static_cast<std::size_t>(panel) * rows + row) * panel_;
+        tn_block(instruction, at, panel, source, false, block);
+        if (rows == 1 && columns == 1) std::fill_n(block + 1, panel_ - 1, block[0]);
+        finish(number, at, block, panel, row, std::min(panel_, rows - row), scratch);
+    }
+}
+
+template <class T>
+void Instructions<T>::sum_columns(int number, const Workspace<T>& at, T* scratch, int part,
+                                  int parts) const {
+    const Instruction& instruction = plan_.instructions[number];
+    T* const own = scratch;
+    scratch += max_block_rows * panel_;
+    const Share share(at.panels_of(instruction.a), part, parts);
+    for (int panel = share.begin; panel < share.end; ++panel) {
+        T* block = instruction.out < 0 ? own : at.data(instruction.out) + panel * panel_;
+        kernels_.column_sum(at.data(instruction.a), at.rows_of(instruction.a), panel, block);
+        finish(number, at, block, panel, 0, 1, scratch);
+    }
+}
+
+// The space of the code is that of `out`: a matrix, a column (as whole blocks of contiguous
+// elements), or a scalar.
+template <class T>
+void Instructions<T>::elementwise(int number, const Workspace<T>& at, T* scratch, int part,
+                                  int parts) const {
+    const Instruction& instruction = plan_.instructions[number];
+    const Layout layout = plan_.buffers[instruction.out].layout;
+    const int rows = at.rows_of(instruction.out);
+    const int height = layout == Layout::matrix   ? rows
+                       : layout == Layout::scalar ? 1
+                                                  : rounded_up(rows, panel_);
+    const int chunks = rounded_up(height, max_block_rows);
+    const int panels = layout == Layout::matrix ? at.panels_of(instruction.out) : 1;
+    const Share share(chunks * panels, part, parts);
+    for (int unit = share.begin; unit < share.end; ++unit) {
+        const int panel = unit / chunks, row = unit % chunks * max_block_rows;
+        finish(number, at, nullptr, panel, row, std::min(max_block_rows, height - row), scratch);
+    }
+}
+
+template <class T>
+void Instructions<T>::rowwise(const Instruction& instruction, const Workspace<T>& at, int part,
+                              int parts) const {
+    const bool makes_rows = instruction.op == Opcode::dropout_mask;
+    const int shape = makes_rows ? instruction.out : instruction.a;
+    const int rows = at.rows_of(shape), columns = at.columns_of(shape);
+    const int out = instruction.out;
+    const T* a = makes_rows ? nullptr : at.data(instruction.a);
+    const bool by_panel = instruction.op == Opcode::transpose;
+    const Share share(by_panel ? at.panels_of(shape) : rows, part, parts);
+    const int begin = share.begin, end = share.end;
+    switch (instruction.op) {
+        case Opcode::softmax:
+            kernels_.softmax(a, rows, columns, begin, end, at.data(out));
+            break;
+        case Opcode::log_softmax:
+            kernels_.log_softmax(a, rows, columns, begin, end, at.data(out));
+            break;
+        case Opcode::row_sum:
+            kernels_.row_sum(a, rows, columns, begin, end, at.data(out));
+            break;
+        case Opcode::row_max:
+            kernels_.row_max(a, rows, columns, begin, end, at.data(out));
+            break;
+        case Opcode::row_argmax:
+            kernels_.row_argmax(a, rows, columns, begin, end, at.integers(out));
+            break;
+        case Opcode::sparse_cross_entropy:
+            kernels_.sparse_cross_entropy(
+                a, at.integers(instruction.b), rows, columns, begin, end, at.data(out),
+                instruction.also < 0 ? nullptr : at.data(instruction.also));
+            break;
+        case Opcode::transpose:
+            kernels_.transpose(a, rows, columns, begin, end, at.data(out));
+            break;
+        default: {
+            auto key = at.key(instruction.a);
+            if (instruction.integers[1] > 0) {
+                const std::uint64_t counter = key[2] | static_cast<std::uint64_t>(key[3]) << 32;
+                key[2] = static_cast<std::uint32_t>(
+                    counter % static_cast<std::uint64_t>(instruction.integers[1]));
+                key[3] = 0;
+            }
+            const bool batch = plan_.buffers[out].rows == batch_rows;
+            dropout_panels(key.data(), static_cast<std::uint32_t>(instruction.integers[0]),
+                           instruction.real, rows, columns, panel_, at.data(out), begin, end,
+                           batch ? at.first_row : 0);
+        }
+    }
+    if (plan_.buffers[out].layout == Layout::scalar && begin < end)
+        at.set_scalar(out, at.data(out)[0]);
+}
+
+// What is not worth sharing out.
+template <class T>
+void Instructions<T>::whole(const Instruction& instruction, const Workspace<T>& at) {
+    const auto place = [&](int rows, int row, int column) {
+        return (static_cast<std::size_t>(column / panel_) * rows + row) * panel_ + column % panel_;
+    };
+    const int out = instruction.out;
+    T* const to = at.data(out);
+    switch (instruction.op) {
+        case Opcode::total: {
+            const double sum = kernels_.total(at.data(instruction.a), at.rows_of(instruction.a));
+            return at.set_scalar(out, static_cast<T>(sum));
+        }
+        case Opcode::to_real: {
+            const int n = at.rows_of(instruction.a);
+            for (int i = 0; i < n; ++i) to[i] = static_cast<T>(at.integers(instruction.a)[i]);
+            return;
+        }
+        case Opcode::to_column: {
+            const int n = at.rows_of(instruction.a);
+            for (int i = 0; i < n; ++i) to[i] = at.data(instruction.a)[place(n, i, 0)];
+            return;
+        }
+        case Opcode::to_matrix: {
+            const int n = at.rows_of(instruction.a);
+            for (int i = 0; i < n; ++i) to[place(n, i, 0)] = at.data(instruction.a)[i];
+            return;
+        }
+        case Opcode::one_hot: {
+            const int n = at.rows_of(out), columns = at.columns_of(out);
+            std::fill_n(to, static_cast<std::size_t>(at.panels_of(out)) * n * panel_, T(0));
+            for (int i = 0; i < n; ++i) {
+                const auto label = at.integers(instruction.a)[i];
+                if (label >= 0 && label < columns) to[place(n, i, static_cast<int>(label))] = T(1);
+            }
+            return;
+        }
+        case Opcode::copy_columns: {
+            const auto [from, begin, count] = instruction.integers;
+            const int n = at.rows_of(instruction.a);
+            for (int j = 0; j < count; ++j)
+                for (int i = 0; i < n; ++i)
+                    to[place(n, i, begin + j)] = at.data(instruction.a)[place(n, i, from + j)];
+            return;
+        }
+        case Opcode::gather: {
+            const int n = at.rows_of(instruction.b), table_rows = at.rows_of(instruction.a);
+            const int columns = at.columns_of(instruction.a);
+            for (int i = 0; i < n; ++i) {
+                const auto row = at.integers(instruction.b)[i];
+                if (row < 0 || row >= table_rows) {
+                    out_of_range = true;
+                    continue;
+                }
+                for (int j = 0; j < columns; ++j)
+                    to[place(n, i, j)] =
+                        at.data(instruction.a)[place(table_rows, static_cast<int>(row), j)];
+            }
+            return;
+        }
+        case Opcode::scatter_add: {
+            const int n = at.rows_of(instruction.a), columns = at.columns_of(instruction.a);
+            const int total = at.rows_of(out);
+            std::fill_n(to, static_cast<std::size_t>(at.panels_of(out)) * total * panel_, T(0));
+            for (int i = 0; i < n; ++i) {
+                const auto row = at.integers(instruction.b)[i];
+                if (row < 0 || row >= total) {
+                    out_of_range = true;
+                    continue;
+                }
+                for (int j = 0; j < columns; ++j)
+                    to[place(total, static_cast<int>(row), j)] +=
+                        at.data(instruction.a)[place(n, i, j)];
+            }
+            return;
+        }
+        default:
+            return;  // every opcode has its case here or in carry_out
+    }
+}
+
+template <class T>
+std::size_t Instructions<T>::sum_size(int number, const Workspace<T>& at) const {
+    const Instruction& instruction = plan_.instructions[number];
+    if (instruction.op == Opcode::total) return sizeof(double) / sizeof(T);
+    const int rows = instruction.op == Opcode::tn ? at.columns_of(instruction.a) : 1;
+    const int columns = at.columns_of(instruction.op == Opcode::tn ? instruction.b : instruction.a);
+    return static_cast<std::size_t>(rounded_up(columns, panel_)) * rows * panel_;
+}
+
+template <class T>
+void Instructions<T>::add_up(int number, const Workspace<T>& at, T* sums, bool continues) const {
+    const Instruction& instruction = plan_.instructions[number];
+    if (instruction.op == Opcode::total) {
+        double sum = kernels_.total(at.data(instruction.a), at.rows_of(instruction.a));
+        if (continues) sum += number_at(sums);
+        std::memcpy(sums, &sum, sizeof sum);
+    } else if (instruction.op == Opcode::tn) {
+        const int rows = at.columns_of(instruction.a);
+        const int sources = rounded_up(rows, panel_);
+        for (int panel = 0; panel < at.panels_of(instruction.b); ++panel)
+            for (int source = 0; source < sources; ++source)
+                tn_block(
+                    instruction, at, panel, source, continues,
+                    sums + (static_cast<std::size_t>(panel) * rows + source * panel_) * panel_);
+    } else {
+        T more[max_block_rows * 2];
+        for (int panel = 0; panel < at.panels_of(instruction.a); ++panel, sums += panel_) {
+            kernels_.column_sum(at.data(instruction.a), at.rows_of(instruction.a), panel, more);
+            for (int i = 0; i < panel_; ++i) sums[i] = continues ? sums[i] + more[i] : more[i];
+        }
+    }
+}
+
+template <class T>
+void Instructions<T>::add_groups(int number, const Workspace<T>& at, const T* sums,
+                                 std::size_t stride, int groups, T* scratch) const {
+    const Instruction& instruction = plan_.instructions[number];
+    if (instruction.op == Opcode::total) {
+        double sum = 0;
+        for (int g = 0; g < groups; ++g) sum += number_at(sums + g * stride);
+        return at.set_scalar(instruction.out, static_cast<T>(sum));
+    }
+    const bool product = instruction.op == Opcode::tn;
+    const int rows = product ? at.columns_of(instruction.a) : 1;
+    const int columns = at.columns_of(product ? instruction.b : instruction.a);
+    T* const own = scratch;
+    scratch += max_block_rows * panel_;
+    for (int panel = 0; panel < rounded_up(columns, panel_); ++panel)
+        for (int row = 0; row < rows; row += max_block_rows) {
+            const int count = std::min(max_block_rows, rows - row);
+            const std::size_t offset = (static_cast<std::size_t>(panel) * rows + row) * panel_;
+            T* block = instruction.out < 0 ? own : at.data(instruction.out) + offset;
+            std::copy_n(sums + offset, count * panel_, block);
+            for (int g = 1; g < groups; ++g)
+                for (int i = 0; i < count * panel_; ++i) block[i] += sums[g * stride + offset + i];
+            if (rows == 1 && columns == 1) std::fill_n(block + 1, panel_ - 1, block[0]);
+            finish(number, at, block, panel, row, count, scratch);
+        }
+}
+
+template class Instructions<float>;
+template class Instructions<double>;
+
+}  // namespace chainrule

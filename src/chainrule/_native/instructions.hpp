@@ -1,0 +1,56 @@
+// Carrying out the instructions of a plan: what each does, by kernels, on the buffers of a
+// workspace.
+#pragma once
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "kernels.hpp"
+#include "plan.hpp"
+#include "workspace.hpp"
+
+namespace chainrule {
+
+template <class T>
+class Instructions {
+  public:
+    Instructions(const Plan& plan, const Kernels<T>& kernels);
+
+    // One part of `parts` of an instruction's work; what is computed does not depend on the parts.
+    void carry_out(int number, Workspace<T>& at, T* scratch, int part, int parts);
+
+    // A reduction over the rows of a batch, slice by slice: adds those of this workspace to `sums`,
+    // or puts them there where nothing is to be continued.
+    void add_up(int number, const Workspace<T>& at, T* sums, bool continues) const;
+    // What the groups of slices have come to, in their order, as the instruction's result.
+    void add_groups(int number, const Workspace<T>& at, const T* sums, std::size_t stride,
+                    int groups, T* scratch) const;
+    // The elements of such a sum.
+    std::size_t sum_size(int number, const Workspace<T>& at) const;
+
+    // Roughly the nanoseconds of one thread.
+    double work_of(int number, const Workspace<T>& at) const;
+
+    std::size_t scratch_size() const { return scratch_size_; }
+    std::atomic<bool> out_of_range{false};  // an integer named no row of a table
+
+  private:
+    void product_nn(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
+    void product_tn(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
+    void sum_columns(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
+    void elementwise(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
+    void rowwise(const Instruction& instruction, const Workspace<T>& at, int part, int parts) const;
+    void whole(const Instruction& instruction, const Workspace<T>& at);
+    void tn_block(const Instruction& instruction, const Workspace<T>& at, int panel, int source,
+                  bool continues, T* block) const;
+    void finish(int number, const Workspace<T>& at, T* block, int panel, int row, int rows,
+                T* scratch) const;
+
+    const Plan& plan_;
+    const Kernels<T>& kernels_;
+    const int panel_;
+    std::size_t scratch_size_;
+};
+
+}  // namespace chainrule

@@ -1,0 +1,289 @@
+#include "runner.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "panels.hpp"
+
+namespace chainrule {
+
+namespace {
+
+// Below so many nanoseconds a step, meeting at barriers costs more than sharing saves; likewise of
+// one instruction.
+constexpr double worth_sharing = 100'000, worth_a_barrier = 4000;
+
+constexpr int most_groups = 16;  // of slices: an even share for up to so many threads
+
+}  // namespace
+
+template <class T>
+Runner<T>::Runner(const Kernels<T>& kernels, Plan plan)
+    : kernels_(kernels),
+      plan_(std::move(plan)),
+      instructions_(plan_, kernels_),
+      shared_(plan_, kernels.panel_width),
+      sliceable_(find_phases()) {}
+
+// Which instructions work row by row, which sum over the rows, and what comes before and after;
+// false if rows need what was summed over rows, as in batch normalization.
+template <class T>
+bool Runner<T>::find_phases() {
+    std::vector<char> summed(plan_.buffers.size()), read(plan_.buffers.size());
+    const auto of_batch = [&](int buffer) {
+        return buffer >= 0 && plan_.buffers[buffer].rows == batch_rows;
+    };
+    for (std::size_t number = 0; number < plan_.instructions.size(); ++number) {
+        const Instruction& instruction = plan_.instructions[number];
+        std::vector<int> from{instruction.a, instruction.b}, to{instruction.out, instruction.also};
+        for (const MicroOp& op : instruction.code)
+            if (op.dst < scratch_register) to.push_back(instruction.operands[op.dst]);
+        for (const int buffer : instruction.operands) from.push_back(buffer);
+        std::erase_if(from, [](int buffer) { return buffer < 0; });
+        std::erase_if(to, [](int buffer) { return buffer < 0; });
+
+        const bool takes_rows = of_batch(instruction.a) || of_batch(instruction.b);
+        const bool makes_rows = std::any_of(to.begin(), to.end(), of_batch);
+        const bool late = std::any_of(from.begin(), from.end(), [&](int b) { return summed[b]; });
+        Phase phase;
+        if (makes_rows) {
+            if (late || of_batch(instruction.b)) {
+                const bool rowwise = instruction.op != Opcode::nn && instruction.op != Opcode::tn;
+                if (late || !rowwise) return false;
+            }
+            phase = Phase::rows;
+        } else if (takes_rows) {
+            const bool known = instruction.op == Opcode::tn || instruction.op == Opcode::total ||
+                               instruction.op == Opcode::column_sum;
+            if (!known || (instruction.op == Opcode::tn && !of_batch(instruction.b))) return false;
+            phase = Phase::sums;
+        } else {
+            phase = late ? Phase::after : Phase::before;
+        }
+        for (const int buffer : to) {
+            // What comes before must not overwrite what others listed earlier read.
+            if (phase == Phase::before && read[buffer]) return false;
+            if (phase == Phase::sums || phase == Phase::after) summed[buffer] = true;
+        }
+        for (const int buffer : from) read[buffer] = true;
+        phases_.push_back(phase);
+    }
+    return true;
+}
+
+template <class T>
+void Runner<T>::write(int buffer, const T* from, std::int64_t size) {
+    switch (plan_.buffers[buffer].layout) {
+        case Layout::matrix:
+            return to_panels(from, shared_.rows_of(buffer), shared_.columns_of(buffer),
+                             kernels_.panel_width, shared_.data(buffer));
+        case Layout::scalar:
+            return shared_.set_scalar(buffer, *from);
+        default:
+            std::copy_n(from, size, shared_.data(buffer));
+    }
+}
+
+template <class T>
+void Runner<T>::read(int buffer, T* to, int rows) const {
+    const T* from = shared_.data(buffer);
+    if (plan_.buffers[buffer].layout == Layout::matrix)
+        from_panels(from, rows, shared_.columns_of(buffer), kernels_.panel_width, to);
+    else
+        std::copy_n(from, rows, to);
+}
+
+template <class T>
+void Runner<T>::read_integers(int buffer, std::int64_t* to, int rows) const {
+    std::copy_n(shared_.integers(buffer), rows, to);
+}
+
+template <class T>
+void Runner<T>::gather(const Source& source, const std::int64_t* chosen, Workspace<T>& at, int part,
+                       int parts) const {
+    const int rows = at.rows(), columns = std::max(1, at.columns_of(source.buffer));
+    const auto cut = [&](int i) {
+        return static_cast<int>(static_cast<std::int64_t>(rows) * i / parts);
+    };
+    switch (plan_.buffers[source.buffer].layout) {
+        case Layout::integers:
+            if (part == 0)
+                gather_integers(source.data, source.element, columns, chosen, rows,
+                                at.integers(source.buffer));
+            return;
+        case Layout::matrix:
+            return gather_panels(source.data, source.element, columns, chosen, rows,
+                                 kernels_.panel_width, at.data(source.buffer), cut(part),
+                                 cut(part + 1));
+        default:
+            if (part == 0)
+                gather_column(source.data, source.element, chosen, rows, at.data(source.buffer));
+    }
+}
+
+template <class T>
+void Runner<T>::fill(std::span<const TableColumn> table, std::int64_t step, int rows) {
+    for (const auto& column : table) {
+        if (column.words)
+            std::copy_n(column.words + 4 * step, 4, shared_.key(column.buffer).begin());
+        else
+            shared_.set_scalar(column.buffer, static_cast<T>(column.numbers[step]));
+    }
+    if (plan_.batch_size >= 0) shared_.set_scalar(plan_.batch_size, static_cast<T>(rows));
+}
+
+// How much there is to do in a step of so many rows.
+template <class T>
+void Runner<T>::plan_work(int rows) {
+    if (rows <= planned_) return;
+    planned_ = rows;
+    shared_out_.clear();
+    work_ = 0;
+    for (std::size_t i = 0; i < plan_.instructions.size(); ++i) {
+        const double work = instructions_.work_of(static_cast<int>(i), shared_);
+        work_ += work;
+        shared_out_.push_back(work > worth_a_barrier);
+    }
+}
+
+// The rows of a slice, or 0 where a batch of so many rows is better taken whole.
+template <class T>
+int Runner<T>::slice_rows(int rows) const {
+    constexpr std::size_t cache = 128 * 1024;
+    std::size_t row_bytes = 0, sum_bytes = 0;
+    for (const Buffer& buffer : plan_.buffers)
+        if (buffer.rows == batch_rows && buffer.layout == Layout::matrix)
+            row_bytes += (buffer.columns + kernels_.panel_width - 1) / kernels_.panel_width *
+                         kernels_.panel_width * sizeof(T);
+    for (std::size_t i = 0; i < phases_.size(); ++i)
+        if (phases_[i] == Phase::sums)
+            sum_bytes += instructions_.sum_size(static_cast<int>(i), shared_) * sizeof(T);
+    if (row_bytes == 0 || sum_bytes > cache) return 0;
+    const int fitting = static_cast<int>(cache / row_bytes) / max_block_rows * max_block_rows;
+    const int wanted = std::clamp(fitting, 2 * max_block_rows, 16 * max_block_rows);
+    return rows >= 4 * wanted ? wanted : 0;
+}
+
+template <class T>
+void Runner<T>::run(const Steps& steps, int threads) {
+    const int rows = static_cast<int>(std::min(steps.batch_size, steps.row_count));
+    const int slice = sliceable_ && !steps.kept ? slice_rows(rows) : 0;
+    instructions_.out_of_range = false;
+    if (slice > 0) {
+        run_sliced(steps, std::max(1, threads), slice);
+    } else {
+        shared_.take(0, rows);
+        plan_work(rows);
+        run_shared(steps, work_ < worth_sharing ? 1 : std::max(1, threads));
+    }
+    if (instructions_.out_of_range)
+        throw std::out_of_range("a number names no row of the table it is looked up in");
+}
+
+template <class T>
+void Runner<T>::add_sums(const Steps& steps) const {
+    for (std::size_t i = 0; i < steps.summed.size(); ++i)
+        steps.sums[i] += static_cast<double>(shared_.data(steps.summed[i])[0]);
+}
+
+template <class T>
+void Runner<T>::run_shared(const Steps& steps, int parts) {
+    scratch_.resize(instructions_.scratch_size() * parts);
+    const int count = static_cast<int>(plan_.instructions.size());
+    team_.run(parts, [&](int part) noexcept {
+        for (std::int64_t step = steps.first; step < steps.last; ++step) {
+            const std::int64_t begin = step * steps.batch_size;
+            if (part == 0) {
+                shared_.take(0,
+                             static_cast<int>(std::min(steps.batch_size, steps.row_count - begin)));
+                fill(steps.table, step, shared_.rows());
+            }
+            team_.barrier();
+            for (const auto& source : steps.sources)
+                gather(source, steps.order + begin, shared_, part, parts);
+            bool apart = true;  // whether the threads may be at different instructions
+            for (int i = 0; i < count; ++i) {
+                if (apart || shared_out_[i]) team_.barrier();
+                if (shared_out_[i])
+                    instructions_.carry_out(i, shared_, scratch(part), part, parts);
+                else if (part == 0)
+                    instructions_.carry_out(i, shared_, scratch(part), 0, 1);
+                apart = shared_out_[i];
+            }
+            if (apart) team_.barrier();
+            if (part == 0) add_sums(steps);
+        }
+    });
+}
+
+template <class T>
+void Runner<T>::run_sliced(const Steps& steps, int parts, int slice_rows) {
+    parts = std::min(parts, most_groups);
+    scratch_.resize(instructions_.scratch_size() * parts);
+    while (apart_.size() < static_cast<std::size_t>(parts)) apart_.emplace_back(&shared_);
+    if (sum_places_.empty()) {
+        for (std::size_t i = 0; i < phases_.size(); ++i) {
+            sum_places_.push_back(group_size_);
+            if (phases_[i] == Phase::sums)
+                group_size_ += instructions_.sum_size(static_cast<int>(i), shared_);
+        }
+        constexpr std::size_t line = 128 / sizeof(T);
+        group_size_ = (group_size_ + line - 1) / line * line;
+        group_sums_.resize(group_size_ * most_groups);
+    }
+    const int count = static_cast<int>(plan_.instructions.size());
+    team_.run(parts, [&](int part) noexcept {
+        for (std::int64_t step = steps.first; step < steps.last; ++step) {
+            const std::int64_t begin = step * steps.batch_size;
+            const int rows = static_cast<int>(std::min(steps.batch_size, steps.row_count - begin));
+            const int slices = (rows + slice_rows - 1) / slice_rows;
+            const int groups = std::min(slices, most_groups);
+            if (part == 0) {
+                fill(steps.table, step, rows);
+                for (int i = 0; i < count; ++i)
+                    if (phases_[i] == Phase::before)
+                        instructions_.carry_out(i, shared_, scratch(0), 0, 1);
+            }
+            team_.barrier();
+            for (int group = groups * part / parts; group < groups * (part + 1) / parts; ++group)
+                take_slices(steps, begin, rows, slice_rows, group, groups, apart_[part],
+                            scratch(part));
+            team_.barrier();
+            if (part > 0) continue;
+            for (int i = 0; i < count; ++i)
+                if (phases_[i] == Phase::sums)
+                    instructions_.add_groups(i, shared_, group_sums_.data() + sum_places_[i],
+                                             group_size_, groups, scratch(0));
+                else if (phases_[i] == Phase::after)
+                    instructions_.carry_out(i, shared_, scratch(0), 0, 1);
+            add_sums(steps);
+        }
+    });
+}
+
+// The slices of one group: all their rows, and the sums over them.
+template <class T>
+void Runner<T>::take_slices(const Steps& steps, std::int64_t begin, int rows, int slice_rows,
+                            int group, int groups, Workspace<T>& at, T* scratch) {
+    const int slices = (rows + slice_rows - 1) / slice_rows;
+    const int from = slices * group / groups, to = slices * (group + 1) / groups;
+    T* const sums = group_sums_.data() + group * group_size_;
+    for (int slice = from; slice < to; ++slice) {
+        const int first = slice * slice_rows;
+        at.take(first, std::min(slice_rows, rows - first));
+        for (const auto& source : steps.sources)
+            gather(source, steps.order + begin + first, at, 0, 1);
+        for (std::size_t i = 0; i < phases_.size(); ++i) {
+            const int number = static_cast<int>(i);
+            if (phases_[i] == Phase::rows)
+                instructions_.carry_out(number, at, scratch, 0, 1);
+            else if (phases_[i] == Phase::sums)
+                instructions_.add_up(number, at, sums + sum_places_[i], slice > from);
+        }
+    }
+}
+
+template class Runner<float>;
+template class Runner<double>;
+
+}  // namespace chainrule
