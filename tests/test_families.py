@@ -27,6 +27,7 @@ FAMILIES: list[Any] = [
 ]
 NEEDED: dict[str, dict[str, Any]] = {  # settings of bricks that have no usual ones
     "values": {"array": [[1.0, 2.0]]},
+    "values_not_saved": {"shape": (784, 128)},
     "constant": {"learning_rate": 0.1},
     "piecewise_constant": {"boundaries": [1, 5], "values": [0.3, 0.2, 0.1]},
     **{k: {"learning_rate": 0.1} for k in ("step", "cosine", "one_cycle", "reduce_on_plateau")},
@@ -70,7 +71,7 @@ def test_every_brick_comes_back_from_its_configuration(
 @pytest.mark.parametrize("module", FAMILIES, ids=lambda m: m.FAMILY.kind)
 def test_an_unknown_name_is_named_with_its_family_and_the_known_names(module: Any) -> None:
     kind = module.FAMILY.kind
-    with pytest.raises(UnknownNameError, match=f"Unknown {kind} 'zzzz': Known: ") as caught:
+    with pytest.raises(UnknownNameError, match=rf"Unknown {kind} 'zzzz'\. Known: ") as caught:
         module.get("zzzz")
     assert all(name in str(caught.value) for name in module.FAMILY.names())
     assert Family.all[kind] is module.FAMILY

@@ -37,6 +37,7 @@ def unknown_name(kind: str, given: object, known: Iterable[str]) -> UnknownNameE
     "Unknown activation 'reluu': did you mean 'relu'? Known: relu, tanh."
     """
     names = sorted(known)
-    near = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
-    hint = f" did you mean '{near[0]}'?" if near else ""
-    return UnknownNameError(f"Unknown {kind} '{given}':{hint} Known: {', '.join(names)}.")
+    lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(str(given).lower(), lower, n=1, cutoff=0.5)
+    hint = f": did you mean '{lower[near[0]]}'?" if near else "."
+    return UnknownNameError(f"Unknown {kind} '{given}'{hint} Known: {', '.join(names)}.")

@@ -107,8 +107,12 @@ class Family(Generic[Brick]):
         return type(item) in self._name_of or (inspect.isfunction(item) and item in self._name_of)
 
     def config(self, item: Any) -> dict[str, Any]:
-        """The brick as plain JSON data: its family, its name and its settings."""
+        """The brick as plain JSON data: its family, its name and its settings.
+
+        A brick may put another in its place with a method `saved`.
+        """
         item = self._unwrapped(item)
+        item = item.saved() if hasattr(item, "saved") else item
         if not self.knows(item):
             raise UsageError(
                 f"The {self.kind} {getattr(item, '__name__', item)!r} has no name to be saved "

@@ -8,6 +8,7 @@ units.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -19,6 +20,9 @@ from chainrule.families import Family, check
 from chainrule.random import Stream, normal, uniform
 
 Array: TypeAlias = NDArray[np.float64]
+
+SAVED_NUMBERS = 64
+"""A user's array of at most so many numbers is written into the file of a model."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,10 @@ class Constant(Initializer):
 @register("values")
 @dataclass(frozen=True, eq=False)
 class Values(Initializer):
-    """The user's own array, which must have the weight's shape."""
+    """The user's own array, which must have the weight's shape.
+
+    In the file of a model, where the weights themselves are, a large array is left out.
+    """
 
     array: ArrayLike
 
@@ -113,6 +120,28 @@ class Values(Initializer):
                 f"{tuple(shape)}."
             )
         return np.array(self.array, dtype=np.float64)
+
+    def saved(self) -> Initializer:
+        """What stands for it in the file of a model: itself, or its shape alone."""
+        shape = np.shape(self.array)
+        return self if math.prod(shape) <= SAVED_NUMBERS else ValuesNotSaved(shape)
+
+
+@register("values_not_saved")
+@dataclass(frozen=True)
+class ValuesNotSaved(Initializer):
+    """What a loaded model has in place of a large array that its weights once began with."""
+
+    shape: Sequence[int]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(self.shape))
+
+    def __call__(self, shape: tuple[int, ...], *, seed: int, index: int) -> Array:
+        raise UsageError(
+            f"The array of shape {self.shape} that this weight began with was not saved with the model: "
+            "give the layer an initializer."
+        )
 
 
 # --- a fixed spread -------------------------------------------------------------------------------

@@ -249,8 +249,10 @@ class Adam(Optimizer):
 @register("adamw")
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam, with every weight shrunk by μ · `weight_decay` of itself beside each step, biases too.
+    """Adam, with every weight shrunk by μ · `weight_decay` of itself beside each step.
 
+    Biases and the scales of normalisations too, as in Keras and PyTorch where one does not
+    exclude them.
     Source: Loshchilov & Hutter (2019), *Decoupled weight decay regularization*.
     """
 

@@ -106,6 +106,43 @@ def test_a_column_with_one_value_and_gaps_is_its_gaps():
     np.testing.assert_array_equal(fitted.transform({"x": [1], "c": [None]})[0, 1], 1)
 
 
+def test_whole_numbers_with_few_values_are_a_number_and_a_column_for_each_value():
+    months = np.arange(300) % 12 + 1
+    table = pl.DataFrame({"month": months, "day": np.arange(300) % 31, "half": months / 2})
+    fitted = Preprocessing.fit(table)
+    assert fitted.feature_names == ("month", *(f"month={m}" for m in range(1, 13)), "day", "half")
+    x = fitted.transform(table)
+    np.testing.assert_array_equal(x[:, 1:13], np.eye(12)[months - 1])
+    np.testing.assert_allclose(x[:, 0], StandardScaler().fit_transform(months[:, None])[:, 0], 1e-6)
+    assert "and one 0/1 column for each of 12 values" in fitted.report()[0].note
+    later = table.head(2).with_columns(month=pl.Series([13, None]))
+    assert fitted.transform(later)[:, 1:13].sum() == 0  # neither unknown nor missing is a code
+    assert fitted.transform(later)[0, 0] > fitted.transform(table)[:, 0].max()
+    few_rows = Preprocessing.fit(table.head(12 * 24))
+    assert few_rows.feature_names == ("month", "day", "half")
+
+
+def test_codes_that_are_missing_are_marked_beside_their_columns():
+    rating = pl.Series([1, 2, 3, None] * 40)
+    fitted = Preprocessing.fit(pl.DataFrame({"rating": rating}))
+    names = ("rating", "rating=1", "rating=2", "rating=3", "rating is missing")
+    assert fitted.feature_names == names
+    np.testing.assert_array_equal(
+        fitted.transform(pl.DataFrame({"rating": rating}))[:4, 1:], np.eye(4)
+    )
+
+
+def test_float64_keeps_the_digits_that_float32_drops():
+    fitted = Preprocessing.fit(TABLE)
+    wide, narrow = (fitted.transform(TABLE, precision=p) for p in ("float64", "float32"))
+    assert (wide.dtype, narrow.dtype) == (np.float64, np.float32)
+    np.testing.assert_array_equal(wide.astype(np.float32), narrow)
+    assert np.any(wide != narrow)
+    x = RNG.normal(size=(50, 2))
+    on_array = Preprocessing.fit(x).transform(x, precision="float64")
+    np.testing.assert_allclose(on_array, StandardScaler().fit_transform(x), rtol=1e-12)
+
+
 def test_very_many_categories_keep_columns_for_the_commonest():
     levels = [f"town{i:04}" for i in range(400)]
     words = levels * 20 + levels[:MAX_LEVELS]
@@ -232,9 +269,9 @@ def test_text_in_a_column_of_numbers_is_named():
 
 def test_infinite_values_are_an_error_in_training_and_after():
     wild = TABLE.with_columns(height=pl.lit(float("inf")))
-    with pytest.raises(DataError, match="'height' has 60 infinite values"):
+    with pytest.raises(DataError, match="'height' is infinite in 60 rows"):
         Preprocessing.fit(wild)
-    with pytest.raises(DataError, match="'height' has 60 infinite values"):
+    with pytest.raises(DataError, match="'height' is infinite in 60 rows"):
         Preprocessing.fit(TABLE).transform(wild)
 
 
@@ -353,7 +390,7 @@ def test_an_array_of_another_width_is_an_error_with_both_shapes(shape):
 @pytest.mark.parametrize(
     ("array", "trouble"),
     [
-        (np.array([[1.0, np.inf], [2.0, 0.0]]), "Column 1 of the array has 1 infinite values"),
+        (np.array([[1.0, np.inf], [2.0, 0.0]]), "Column 1 of the array is infinite in 1 row "),
         (np.array([["a", "b"]]), "but numbers are expected"),
         ([[1, 2], [3]], "equally many in each row"),
         (np.zeros((0, 3)), r"shape \(0, 3\)"),

@@ -41,7 +41,7 @@ def test_times_and_durations_are_seconds():
 
 def test_an_infinite_number_is_an_error_that_names_column_and_row():
     series = pl.Series("debt", [1.0, float("inf"), float("-inf")])
-    with pytest.raises(DataError, match=r"'debt' has 2 infinite values \(first in row 1"):
+    with pytest.raises(DataError, match=r"'debt' is infinite in 2 rows \(first in row 1"):
         numbers(series)
 
 

@@ -178,6 +178,54 @@ def test_training_goes_on_from_a_checkpoint_as_if_never_interrupted(
     assert second.history.history["loss"] == whole.history.history["loss"]
 
 
+def test_a_schedule_over_the_whole_training_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    def make() -> cr.Sequential:
+        model = cr.Sequential([layers.Dense(1)], seed=1)
+        model.compile(cr.optimizers.SGD(cr.schedules.Cosine(0.1), momentum=0.5), "mse")
+        return model
+
+    whole, part = make(), make()
+    whole.fit(X, Y, epochs=6, verbose=0)
+    for event in part.training(X, Y, epochs=6):
+        if isinstance(event, cr.training.EpochEnd) and event.epoch == 4:
+            part.save(tmp_path / "c.chainrule", checkpoint=True)
+            break
+    again = cr.load(tmp_path / "c.chainrule")
+    again.fit(X, Y, epochs=2, verbose=0)
+    np.testing.assert_array_equal(again.get_weights()[0], whole.get_weights()[0])
+
+
+def test_without_its_state_a_loaded_optimizer_begins_anew(tmp_path: Path) -> None:
+    model = cr.Sequential([layers.Dense(1)], seed=1)
+    model.compile(cr.optimizers.Adam(0.5), "mse")
+    model.fit(X, Y, epochs=3, verbose=0)
+    model.save(tmp_path / "m.chainrule")
+    again = cr.load(tmp_path / "m.chainrule")
+    before = again.get_weights()
+    again.fit(X, Y, epochs=1, batch_size=len(X), verbose=0)
+    for old, new in zip(before, again.get_weights(), strict=True):
+        np.testing.assert_allclose(np.abs(new - old), 0.5, rtol=1e-3)  # Adam's first step
+
+
+def test_a_large_array_that_weights_began_with_stays_out_of_the_description(tmp_path: Path) -> None:
+    start, few = RNG.normal(size=(4, 40)), np.array([0.25])
+    wide = layers.Dense(40, kernel_initializer=start)
+    model = cr.Sequential([wide, layers.Dense(1, bias_initializer=few)], seed=1)
+    model.build((4,))
+    model.save(tmp_path / "m.chainrule")
+    again = cr.load(tmp_path / "m.chainrule")
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    np.testing.assert_array_equal(again.get_weights()[0], start)
+    _, document = storage.load(tmp_path / "m.chainrule")
+    assert len(json.dumps(document)) < 4000
+    kept, noted = again.layers[1].bias_initializer, again.layers[0].kernel_initializer
+    np.testing.assert_array_equal(kept.array, few)
+    with pytest.raises(UsageError, match=r"array of shape \(4, 40\) .* was not saved"):
+        noted((4, 40), seed=0, index=0)
+    again.save(tmp_path / "again.chainrule")
+    assert (tmp_path / "again.chainrule").read_bytes() == (tmp_path / "m.chainrule").read_bytes()
+
+
 def test_a_listener_may_save_checkpoints_that_know_all_about_the_learning_rate(
     tmp_path: Path,
 ) -> None:

@@ -440,6 +440,19 @@ def test_frames_are_prepared_by_training_rows_alone() -> None:
     assert encoder.mean != pytest.approx(values.mean())  # type: ignore[union-attr]
 
 
+def test_frames_keep_their_digits_in_float64() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=list("abcd"))
+    model = cr.Sequential([layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse", precision="float64")
+    model.fit(frame, np.ones(len(frame)), verbose=0)
+    assert model.preprocessing is not None
+    inputs = model.preprocessing.transform(frame, precision="float64")
+    kernel, bias = model.get_weights()
+    assert model.target is None
+    np.testing.assert_allclose(model.predict(frame), inputs @ kernel + bias, rtol=1e-13)
+
+
 def test_labels_may_come_in_a_column_of_a_frame() -> None:
     pandas = pytest.importorskip("pandas")
     polars = pytest.importorskip("polars")

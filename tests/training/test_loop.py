@@ -451,6 +451,19 @@ def test_a_schedule_is_followed_step_by_step_and_seen_in_the_history() -> None:
     assert history.history["learning_rate"] == pytest.approx(expected)
 
 
+def test_a_schedule_goes_on_at_the_next_fit_and_begins_again_with_a_new_optimizer() -> None:
+    schedule = cr.schedules.ExponentialDecay(0.1, decay_steps=5, decay_rate=0.5)
+    model = linear(cr.optimizers.SGD(schedule))
+    rates = [
+        model.fit(X, Y, epochs=1, batch_size=10, verbose=0).history["learning_rate"][0]
+        for _ in range(2)
+    ]
+    assert rates == pytest.approx([0.1 * 0.5 ** (4 / 5), 0.1 * 0.5 ** (9 / 5)])
+    model.compile(cr.optimizers.SGD(schedule), "mse")
+    anew = model.fit(X, Y, epochs=1, batch_size=10, verbose=0)
+    assert anew.history["learning_rate"][0] == rates[0]
+
+
 def test_each_step_uses_its_own_rate() -> None:
     rates = np.array([0.3, 0.2, 0.1, 0.05])
     model = linear(cr.optimizers.SGD(lambda step: rates[step.astype(int)]))

@@ -175,7 +175,7 @@ def train(
         str, _option(RUNNING, "N", "Of every random draw: the same seed gives the same model.")
     ] = _default("seed"),
     engine: Annotated[
-        str, _option(RUNNING, "NAME", "What computes: auto or reference.")
+        str, _option(RUNNING, "NAME", "What computes: auto, native or reference.")
     ] = _default("engine"),
     precision: Annotated[str, _option(RUNNING, "NAME", "float32 or float64.")] = _default(
         "precision"

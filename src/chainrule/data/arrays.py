@@ -84,8 +84,8 @@ class ArrayEncoder:
         names = tuple(f"x{j}" for j in range(width))
         return names + tuple(f"x{j} is missing" for j in self.indicators)
 
-    def transform(self, features: Any) -> np.ndarray:
-        """The network's inputs, float32 (rows, width)."""
+    def transform(self, features: Any, *, precision: str = "float32") -> np.ndarray:
+        """The network's inputs, (rows, width) in this precision."""
         array = _numeric(features)
         width = math.prod(self.shape)
         if array.shape[1:] not in (self.shape, (width,)) or array.ndim < 2:
@@ -97,10 +97,10 @@ class ArrayEncoder:
             )
         flat = array.reshape(len(array), width)
         gaps = _missing(flat)
-        out = np.zeros((len(flat), len(self.feature_names)), dtype=np.float32)
+        out = np.zeros((len(flat), len(self.feature_names)), dtype=precision)
         values = out[:, :width]
         if self.scale is not None:
-            np.divide(flat, self.scale, out=values, dtype=np.float32, casting="unsafe")
+            np.divide(flat, self.scale, out=values, dtype=precision, casting="unsafe")
             if gaps is not None:
                 values[gaps] = 0.0
         else:
@@ -170,9 +170,10 @@ def _missing(flat: np.ndarray) -> np.ndarray | None:
     infinite = np.isinf(flat)
     if infinite.any():
         row, column = np.argwhere(infinite)[0]
+        count = int(infinite[:, column].sum())
         raise DataError(
-            f"Column {column} of the array has {infinite[:, column].sum()} infinite values (first "
-            f"in row {row}, counted from 0): replace them by numbers, or by NaN where unknown."
+            f"Column {column} of the array is infinite in {count:,} row{'s' if count > 1 else ''} "
+            f"(first in row {row}, counted from 0): give numbers, or NaN where unknown."
         )
     gaps: np.ndarray = np.isnan(flat)
     return gaps if gaps.any() else None

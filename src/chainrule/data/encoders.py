@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 MAX_LEVELS = 256
 """A category's commonest values that get a column of their own; rarer ones share all zeros."""
 
+MAX_CODES = 12
+"""Whole numbers with 3 to so many different values may be codes (or months, or a rating)."""
+
+ROWS_A_CODE = 25
+"""Rows that each of them has on average, at least."""
+
 _READERS = {"number": numbers, "boolean": booleans, "date": days}
 
 
@@ -23,8 +29,9 @@ _READERS = {"number": numbers, "boolean": booleans, "date": days}
 class NumberEncoder:
     """A number, date or boolean, standardised as in `standardised`; missing values filled.
 
-    A column whose training values are all equal (but some are missing) yields its indicator
-    alone. Booleans have mean 0 and sd 1, that is, they stay zeros and ones.
+    Whole numbers with few different values, `codes`, have a 0/1 column for each beside that: the
+    step from one to the next need not mean the same everywhere. A column whose training values
+    are all equal (but some are missing) yields its indicator alone. Booleans have mean 0 and sd 1, that is, they stay zeros and ones.
     """
 
     name: str
@@ -33,6 +40,7 @@ class NumberEncoder:
     sd: float
     fill: float
     indicator: bool
+    codes: tuple[int, ...] = ()
 
     @classmethod
     def fit(cls, series: pl.Series, kind: str) -> NumberEncoder:
@@ -44,13 +52,15 @@ class NumberEncoder:
         fill = float(np.median(values))
         if kind == "boolean":
             mean, sd, fill = 0.0, 1.0, float(fill > 0.5)
-        return cls(series.name, kind, mean, sd, fill, indicator)
+        codes = _codes(values) if kind == "number" else ()
+        return cls(series.name, kind, mean, sd, fill, indicator, codes)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
         """One name for each column of the array."""
         value = (self.name,) if self.sd > 0 else ()
-        return value + ((f"{self.name} is missing",) if self.indicator else ())
+        codes = tuple(f"{self.name}={code}" for code in self.codes)
+        return value + codes + ((f"{self.name} is missing",) if self.indicator else ())
 
     @property
     def note(self) -> str:
@@ -60,6 +70,8 @@ class NumberEncoder:
         done = "used as 0 and 1"
         if self.kind != "boolean":
             done = f"standardised (mean {self.mean:.6g}, sd {self.sd:.6g})"
+        if self.codes:
+            done += f", and one 0/1 column for each of {len(self.codes)} values"
         if self.indicator:
             done += f"; missing values filled with {self.fill:.6g} and marked by a 0/1 indicator"
         return done
@@ -70,6 +82,9 @@ class NumberEncoder:
         if self.sd > 0:
             values = column.fill_null(self.fill).to_numpy()
             out[:, 0] = standardised(values, self.mean, self.sd)
+        if self.codes:
+            known = column.fill_null(np.nan).to_numpy()  # NaN equals no code
+            out[:, 1 : 1 + len(self.codes)] = known[:, None] == np.array(self.codes)
         if self.indicator:
             out[:, -1] = column.is_null().to_numpy()
 
@@ -82,6 +97,7 @@ class NumberEncoder:
             "sd": self.sd,
             "fill": self.fill,
             "indicator": self.indicator,
+            "codes": list(self.codes),
         }
 
 
@@ -152,4 +168,13 @@ def encoder_from_json(document: dict[str, Any]) -> NumberEncoder | CategoryEncod
     if fields["kind"] == "category":
         del fields["kind"]
         return CategoryEncoder(**{**fields, "levels": tuple(fields["levels"])})
-    return NumberEncoder(**fields)
+    return NumberEncoder(**{**fields, "codes": tuple(fields["codes"])})
+
+
+def _codes(values: np.ndarray) -> tuple[int, ...]:
+    """The different values, in order, where they are whole and so few that they may be codes."""
+    found = np.unique(values)
+    few = 3 <= found.size <= min(MAX_CODES, values.size / ROWS_A_CODE)
+    if not few or np.any(found != np.rint(found)):
+        return ()
+    return tuple(int(code) for code in found)

@@ -17,10 +17,11 @@ from chainrule.errors import DataError, ModelFileError
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """A table or an array to float32 (rows, width); part of the saved model.
+    """A table or an array to numbers (rows, width); part of the saved model.
 
-    Tables: numbers and dates are standardised, categories one-hot, booleans 0/1, missing values
-    filled and marked; constant, identifier-like, empty and free-text columns are left out.
+    Tables: numbers and dates are standardised, categories one-hot (and whole numbers with few
+    values both), booleans 0/1, missing values filled and marked; constant, identifier-like, empty
+    and free-text columns are left out.
     Arrays: pixels are scaled to [0, 1], other columns standardised.
     """
 
@@ -95,15 +96,15 @@ class Preprocessing:
         """The number of columns of the result."""
         return len(self.feature_names)
 
-    def transform(self, features: Any) -> np.ndarray:
-        """The network's inputs, float32 (rows, width) in C order.
+    def transform(self, features: Any, *, precision: str = "float32") -> np.ndarray:
+        """The network's inputs, (rows, width) in C order, float32 or float64.
 
         A table may have more columns than needed, in any order. Raises DataError for missing
         columns and for values that are not of the kind they had in training, ShapeError for an
         array of another width.
         """
         if self.array is not None:
-            return self.array.transform(features)
+            return self.array.transform(features, precision=precision)
         if not is_frame(features):
             raise DataError(
                 f"A table with the columns {', '.join(self.columns)} was expected, not an array "
@@ -116,7 +117,7 @@ class Preprocessing:
                 f"The table lacks {len(absent)} of the {len(self.columns)} columns it was trained "
                 f"on ({', '.join(absent)}): add them, empty where the values are unknown."
             )
-        out = np.zeros((frame.height, self.width), dtype=np.float32)
+        out = np.zeros((frame.height, self.width), dtype=precision)
         start = 0
         for encoder in self.table:
             stop = start + len(encoder.feature_names)

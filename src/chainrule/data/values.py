@@ -71,10 +71,10 @@ def numbers(series: pl.Series) -> pl.Series:
         raise _wrong_kind(series, "numbers")
     values = values.fill_nan(None)
     infinite = values.is_infinite().fill_null(False)
-    if infinite.any():
+    if count := int(infinite.sum()):
         raise DataError(
-            f"Column '{series.name}' has {infinite.sum()} infinite values (first in row "
-            f"{infinite.arg_max()}, counted from 0): replace them by numbers or leave them empty."
+            f"Column '{series.name}' is infinite in {count:,} row{'s' if count > 1 else ''} (first "
+            f"in row {infinite.arg_max()}, counted from 0): give numbers or leave the cells empty."
         )
     return values
 

@@ -191,7 +191,7 @@ class Model:
         engine: str = "auto",
         precision: str = "float32",
     ) -> None:
-        """Say how to train: optimizer, loss, metrics, engine ("auto", "reference") and precision.
+        """Say how to train: optimizer, loss, metrics, engine ("auto", "native", "reference") and precision.
 
         Names (`"adam"`, `"mse"`, `"accuracy"`) or objects. With several outputs, `loss`, `metrics` and
         `loss_weights` are lists in the outputs' order or dicts by their names; a single loss is every output's.
@@ -301,8 +301,8 @@ class Model:
     ) -> History:
         """Train on `x` and `y`; returns the `History`, whose `history` holds the curves.
 
-        Training goes on where it was: weights, optimizer and random draws continue; a learning-rate schedule
-        begins again. Settings:
+        Training goes on where it was: weights, optimizer, learning-rate schedule and random draws continue. A
+        schedule over the whole training reckons with the steps taken before as well. Settings:
 
         - `batch_size` (32), `epochs` (1): rows a step, passes over all rows.
         - `validation_split`: the share of rows held out, shuffled and, for classes, stratified; or
@@ -326,6 +326,11 @@ class Model:
             pass
         assert self.history is not None
         return self.history
+
+    def next_step(self, x: Any, y: Any, *, sample_weight: Any = None) -> Job:
+        """All that `fit(x, y, batch_size=rows)` would need for its first step, which is not taken."""
+        job = self._job(x, y, 0.0, None, sample_weight, None, False)
+        return replace(job, batch_size=len(job.training))
 
     def _job(
         self,
@@ -473,7 +478,7 @@ class Model:
     # --- arrays ---
 
     def _inputs(self, places: Sequence[Any], *, build: bool = False) -> list[Array]:
-        arrays = given.prepared(places, self.preprocessing)
+        arrays = given.prepared(places, self.preprocessing, self.precision)
         if self.network is None and build:
             self.build(given.example_shape(arrays[0]))
         return input_arrays(arrays, self._built(), self.precision)
@@ -522,7 +527,10 @@ class Model:
             "preprocessing": self.preprocessing.to_json() if self.preprocessing else None,
             "target": self.target.to_json() if self.target else None,
             "history": history,
-            "clock": asdict(self.clock),
+            # without its state, the optimizer begins anew
+            "clock": asdict(
+                self.clock if checkpoint else Clock(self.clock.epochs, self.clock.steps)
+            ),
         }
         storage.save(path, arrays, document)
 

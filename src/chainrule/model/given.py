@@ -36,10 +36,12 @@ def places(x: Any, network: Network | None) -> list[Any]:
     return arrays_per_place(x, names, "input")
 
 
-def prepared(found: Sequence[Any], preprocessing: data.Preprocessing | None) -> list[Any]:
+def prepared(
+    found: Sequence[Any], preprocessing: data.Preprocessing | None, precision: str
+) -> list[Any]:
     """The arrays a network sees: tables as they were prepared in training, arrays as they are."""
     if preprocessing is not None:
-        return [preprocessing.transform(found[0])]
+        return [preprocessing.transform(found[0], precision=precision)]
     if data.is_frame(found[0]):
         raise DataError("The model was trained on arrays: give arrays, not a data frame.")
     return list(found)

@@ -21,6 +21,10 @@ from chainrule.losses import (
 )
 
 CLASSIFYING = (BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy)
+_ADVICE = {
+    "int": "number the classes 0, 1, … (a model with several outputs takes no text labels)",
+    "float": "give numbers, one row for each row of x",
+}
 SHARES = (BinaryCrossentropy, CategoricalCrossentropy, KLDivergence)  # targets are from 0 to 1
 
 
@@ -55,7 +59,12 @@ def arrays_per_place(given: Any, names: Sequence[str], what: str) -> list[Any]:
     return [given[0] if wrapped and len(given[0].shape) >= least else given]
 
 
-def numbers(given: Any, what: str, kind: Kind = "float") -> Array:
+def numbers(
+    given: Any,
+    what: str,
+    kind: Kind = "float",
+    advice: str = "encode text as numbers, or give a data frame",
+) -> Array:
     """`given` as an array of finite numbers, or a sentence about what is wrong with it."""
     if given is None:
         raise DataError(f"{what} is None: give an array of numbers.")
@@ -69,10 +78,7 @@ def numbers(given: Any, what: str, kind: Kind = "float") -> Array:
         with contextlib.suppress(TypeError, ValueError):
             array = array.astype(np.float64)
     if array.dtype.kind not in "fiub":
-        raise DataError(
-            f"{what} holds {_no_number(array)} where numbers are expected: encode text as numbers, or give a data "
-            "frame."
-        )
+        raise DataError(f"{what} holds {_no_number(array)} where numbers are expected: {advice}.")
     if array.dtype.kind == "b":
         array = array.astype(np.uint8)
     if array.dtype.kind == "f":
@@ -153,7 +159,7 @@ def input_arrays(given: Sequence[Any], network: Network, precision: str) -> list
 def target_array(given: Any, loss: Loss, output: Shape, rows: int, what: str = "y") -> Array:
     """Targets of the shape and kind the loss expects for an output."""
     shape, kind = loss.target(output)
-    array = numbers(given, what, kind)
+    array = numbers(given, what, kind, _ADVICE[kind])
     if array.ndim == 1 and len(shape) == 2 and shape[1] == 1:
         array = array[:, None]
     elif array.ndim == 2 and array.shape[1] == 1 and len(shape) == 1:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import random
-from chainrule.engines.program import Array, Engine, Runner, State
+from chainrule.engines.program import Array, Engine, Program, Runner, State
 from chainrule.errors import UsageError, unknown_name
 from chainrule.families import check
 from chainrule.graph import Input, Parameter
@@ -217,31 +217,40 @@ def _reason(job: Job, watch: Watch, logs: Mapping[str, float], previous: float) 
 def _minibatches(job: Job) -> Generator[Progress | dict[str, float], None, None]:
     """For each epoch some Progress events, then the epoch's means."""
     runner = job.engine.prepare(job.step.train, job.state, job.threads)
-    clock, pace, done = job.clock, Pace(), 0
+    clock, pace = job.clock, Pace()
+    total = clock.updates + job.steps * job.epochs
     clock.schedule = clock.schedule or job.schedule.initial()
     for epoch in range(1, job.epochs + 1):
-        permutation = random.permutation(
-            job.seed, clock.epochs, random.Stream.PERMUTATION, len(job.training)
-        )
-        order = job.training.index[permutation]
-        rates = job.schedule(
-            np.arange(done, done + job.steps, dtype=np.float64),
-            steps_per_epoch=job.steps,
-            total_steps=job.steps * job.epochs,
-        )
-        rates = rates * clock.schedule.get("scale", 1.0)
-        table = job.step.table(
-            job.step.train, rates, updates=clock.updates, seed=job.seed, counter=clock.steps
-        )
+        order, table, rates = upcoming(job, job.step.train, total)
         sums: Sums = {}
         for step, sums in _in_pieces(runner, job, order, table, pace):
             rows = min(step * job.batch_size, len(order))
             yield Progress(epoch, step, job.steps, sums["loss"] / rows)
-        done += job.steps
         clock.steps += job.steps
         clock.updates += job.steps
         clock.epochs += 1
         yield {**finished(job.step, sums, len(order)), "learning_rate": float(rates[-1])}
+
+
+def upcoming(job: Job, program: Program, total: int) -> tuple[Array, dict[Input, Array], Array]:
+    """The next epoch: its rows in order, the scalars of its steps, and their learning rates.
+
+    `total` is the number of steps when the training will be over, which some schedules reckon with.
+    """
+    clock = job.clock
+    permutation = random.permutation(
+        job.seed, clock.epochs, random.Stream.PERMUTATION, len(job.training)
+    )
+    rates = job.schedule(
+        np.arange(clock.updates, clock.updates + job.steps, dtype=np.float64),
+        steps_per_epoch=job.steps,
+        total_steps=total,
+    )
+    rates = rates * clock.schedule.get("scale", 1.0)
+    table = job.step.table(
+        program, rates, updates=clock.updates, seed=job.seed, counter=clock.steps
+    )
+    return job.training.index[permutation], table, rates
 
 
 @dataclass
