@@ -31,7 +31,8 @@ class NumberEncoder:
 
     Whole numbers with few different values, `codes`, have a 0/1 column for each beside that: the
     step from one to the next need not mean the same everywhere. A column whose training values
-    are all equal (but some are missing) yields its indicator alone. Booleans have mean 0 and sd 1, that is, they stay zeros and ones.
+    are all equal (but some are missing) yields its indicator alone. Booleans have mean 0 and sd 1,
+    that is, they stay zeros and ones.
     """
 
     name: str
