@@ -9,10 +9,23 @@ differentiated in turn.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from chainrule.errors import ShapeError
 from chainrule.graph import Constant, Value, shape_text, topological_order
 from chainrule.ops.basic import add
+
+
+@dataclass(frozen=True)
+class Backward:
+    """What a backward pass handed to whom.
+
+    `cotangents` has ∂output/∂value for every value on the way; `contributions` says of what each is the
+    sum: pairs of a value made from it, and what that one handed back.
+    """
+
+    cotangents: dict[Value, Value] = field(default_factory=dict)
+    contributions: dict[Value, list[tuple[Value, Value]]] = field(default_factory=dict)
 
 
 def gradients(
@@ -25,6 +38,12 @@ def gradients(
 
     Source: Rumelhart, Hinton & Williams (1986); Griewank & Walther, *Evaluating Derivatives* (2008).
     """
+    cotangents = backpropagate(output, wrt, cotangent).cotangents
+    return [cotangents.get(w) for w in wrt]
+
+
+def backpropagate(output: Value, wrt: Sequence[Value], cotangent: Value | None = None) -> Backward:
+    """The backward pass from `output` to `wrt`, with everything it met on the way."""
     if cotangent is None:
         if output.shape != ():
             raise ShapeError(
@@ -38,14 +57,17 @@ def gradients(
         if any(x in depends for x in value.inputs):
             depends.add(value)
 
-    cotangents: dict[Value, Value] = {output: cotangent}
+    found = Backward()
+    if output in depends:
+        found.cotangents[output] = cotangent
     for value in reversed(order):
-        received = cotangents.get(value)
-        if received is None or value.op is None or value not in depends:
+        received = found.cotangents.get(value)
+        if received is None or value.op is None:
             continue
         contributions = value.op.vjp(received, value, *value.inputs)
         for x, contribution in zip(value.inputs, contributions, strict=True):
             if contribution is not None and x in depends:
-                before = cotangents.get(x)
-                cotangents[x] = contribution if before is None else add(before, contribution)
-    return [cotangents.get(w) if w in depends else None for w in wrt]
+                before = found.cotangents.get(x)
+                found.cotangents[x] = contribution if before is None else add(before, contribution)
+                found.contributions.setdefault(x, []).append((value, contribution))
+    return found

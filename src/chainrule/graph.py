@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 
 from chainrule.errors import ShapeError
+from chainrule.notation import Expression, parse
 
 
 class Batch:
@@ -137,14 +138,6 @@ def as_value(x: Value | ArrayLike) -> Value:
 
 
 @dataclass(frozen=True)
-class Formula:
-    """How a person writes an operation; `{0}`, `{1}` … stand for its inputs."""
-
-    text: str
-    latex: str
-
-
-@dataclass(frozen=True)
 class Example:
     """One case to test an operation with: real arrays are differentiated, integer arrays are not."""
 
@@ -186,9 +179,13 @@ class Op:
         """The output array, computed with the functions of the namespace `xp`."""
         raise NotImplementedError
 
-    def formula(self) -> Formula:
-        """How a person writes one element of the output."""
+    def formula(self) -> str:
+        """How a person writes one element of the output: a Python expression of `a`, `b` …, its inputs."""
         raise NotImplementedError
+
+    def element(self, index: tuple[int, ...], *terms: Sequence[Expression]) -> Expression:
+        """The output element at `index`, written with the input elements it `reads`."""
+        return parse(self.formula(), *(read[0] for read in terms))
 
     def reads(
         self, index: tuple[int, ...], *shapes: tuple[int, ...]

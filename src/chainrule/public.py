@@ -26,6 +26,8 @@ from chainrule.errors import (
 from chainrule.families import register
 from chainrule.functions import grad, gradcheck, hessian, hvp, jacobian, value_and_grad
 from chainrule.layers.network import input_symbol as Input
+from chainrule.ledger import Ledger, explain
+from chainrule.many import Job, NetworkEvent, TrainingFailed, train_many, training_many
 from chainrule.model import History, Model, Sequential, load
 from chainrule.training import EarlyStopping
 
@@ -35,16 +37,21 @@ __all__ = [
     "EarlyStopping",
     "History",
     "Input",
+    "Job",
+    "Ledger",
     "Minimum",
     "Model",
     "ModelFileError",
+    "NetworkEvent",
     "Sequential",
     "ShapeError",
+    "TrainingFailed",
     "UnknownNameError",
     "UsageError",
     "activations",
     "constraints",
     "data",
+    "explain",
     "grad",
     "gradcheck",
     "hessian",
@@ -60,5 +67,7 @@ __all__ = [
     "register",
     "regularizers",
     "schedules",
+    "train_many",
+    "training_many",
     "value_and_grad",
 ]

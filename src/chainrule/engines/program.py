@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -84,6 +84,23 @@ class Runner(Protocol):
 
     def blocks(self, data: Mapping[Input, Array], block: int = ...) -> dict[str, Array]:
         """Run on all rows, `block` at a time; the outputs' arrays joined along the rows."""
+
+
+@runtime_checkable
+class Inspector(Protocol):
+    """A runner that can also show the values between inputs and outputs."""
+
+    def inspect(
+        self,
+        values: Sequence[Value],
+        data: Mapping[Input, Any],
+        scalars: Mapping[Input, Any] = ...,
+    ) -> dict[Value, Array]:
+        """The arrays of these values of the program's graph in one run on all rows given.
+
+        They have the bits they have in a step of `steps` on the same rows in the same order. The state
+        stays as it was: assignments are not carried out.
+        """
 
 
 class Engine(Protocol):

@@ -6,7 +6,7 @@ order, assignments are carried out at the end, nothing is fused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ class ReferenceRunner:
         self._operations: list[tuple[Op, tuple[int, ...], int]] = []
         self._parameters: list[tuple[Parameter, int]] = []
         self._inputs: list[tuple[Input, int]] = []
-        slot_of: dict[Value, int] = {}
+        slot_of = self._slot_of = dict[Value, int]()
         same: dict[
             tuple[Op, tuple[int, ...]], int
         ] = {}  # an operation on the same inputs runs once
@@ -128,7 +128,23 @@ class ReferenceRunner:
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in self._outputs}
 
+    def inspect(
+        self,
+        values: Sequence[Value],
+        data: Mapping[Input, Any],
+        scalars: Mapping[Input, Any] | None = None,
+    ) -> dict[Value, Array]:
+        slots = self._computed(row_count(data, self.program), {**data, **(scalars or {})})
+        return {value: np.asarray(slots[self._slot_of[value]]) for value in values}
+
     def _run(self, rows: int, feed: Mapping[Input, Any]) -> dict[str, Array]:
+        slots = self._computed(rows, feed)
+        for parameter, slot in self._assignments:
+            self.state.arrays[parameter] = np.asarray(slots[slot])
+        return {name: slots[slot] for name, slot in self._outputs.items()}
+
+    def _computed(self, rows: int, feed: Mapping[Input, Any]) -> list[Any]:
+        """Every slot's array, the state left as it is."""
         slots, xp = self._slots.copy(), self.xp
         xp.rows = rows
         for leaf, slot in self._inputs:
@@ -138,9 +154,7 @@ class ReferenceRunner:
         with np.errstate(all="ignore"):  # a loss that overflows is judged by who trains
             for op, sources, slot in self._operations:
                 slots[slot] = op.evaluate(xp, *[slots[s] for s in sources])
-        for parameter, slot in self._assignments:
-            self.state.arrays[parameter] = np.asarray(slots[slot])
-        return {name: slots[slot] for name, slot in self._outputs.items()}
+        return slots
 
 
 class Reference:

@@ -178,4 +178,10 @@ class Layer:
         return LAYERS.config(self)
 
 
+def called(value: Value, name: str) -> Value:
+    """The value, with a name by which a ledger shows it (unless it has one)."""
+    value.name = value.name or name
+    return value
+
+
 LAYERS: Family[Layer] = Family("layer", Layer)

@@ -9,7 +9,7 @@ from chainrule import activations, constraints, initializers, regularizers
 from chainrule.errors import ShapeError, UsageError
 from chainrule.families import check
 from chainrule.graph import Kind, Shape, Value, shape_text
-from chainrule.layers.base import LAYERS, Layer, Mode
+from chainrule.layers.base import LAYERS, Layer, Mode, called
 from chainrule.ops.linear import affine, matmul
 from chainrule.ops.lookup import gather
 from chainrule.ops.shapes import transpose
@@ -150,7 +150,7 @@ class Embedding(Layer):
 
 def activated(layer: Dense | TiedDense, z: Value) -> Value:
     """The layer's activation of z; a `ShapeError` where it does not keep the shape."""
-    a = layer.activation(z)
+    a = layer.activation(called(z, "z"))
     if not isinstance(a, Value) or a.shape != z.shape:
         found = shape_text(a.shape) if isinstance(a, Value) else type(a).__name__
         raise ShapeError(

@@ -118,6 +118,13 @@ class Network:
 
     def apply(self, inputs: Sequence[Value], mode: Mode) -> tuple[list[Value], list[Assignment]]:
         """The outputs' values for these inputs, and the state a training step changes."""
+        values, assignments = self.trace(inputs, mode)
+        return [values[s] for s in self.outputs], assignments
+
+    def trace(
+        self, inputs: Sequence[Value], mode: Mode
+    ) -> tuple[dict[Symbol, Value], list[Assignment]]:
+        """The value of every symbol for these inputs, and the state a training step changes."""
         values: dict[Symbol, Value] = dict(zip(self.inputs, inputs, strict=True))
         assignments: list[Assignment] = []
         for symbol in self.symbols:
@@ -125,7 +132,7 @@ class Network:
                 value, changed = symbol.layer.apply(*(values[s] for s in symbol.inputs), mode=mode)
                 values[symbol] = value
                 assignments += changed
-        return [values[s] for s in self.outputs], assignments
+        return values, assignments
 
     def config(self) -> dict[str, Any]:
         """The network as JSON data."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from chainrule.errors import ShapeError, UsageError
 from chainrule.families import check
 from chainrule.graph import Shape, Value, shape_text
-from chainrule.layers.base import LAYERS, Layer, Mode
+from chainrule.layers.base import LAYERS, Layer, Mode, called
 from chainrule.ops.noise import dropout_mask, normal_noise, random_flip, random_shift
 from chainrule.random import Stream
 
@@ -30,7 +30,8 @@ class Dropout(Layer):
         (x,) = inputs
         if not mode.training or mode.key is None or self.rate == 0:
             return x
-        return x * dropout_mask(mode.key, x.shape, self.rate, Stream.DROPOUT.at(self.number))
+        stream = Stream.DROPOUT.at(self.number)
+        return x * called(dropout_mask(mode.key, x.shape, self.rate, stream), "mask")
 
 
 @LAYERS.register("cycled_dropout", "CycledDropout")
@@ -53,7 +54,8 @@ class CycledDropout(Layer):
         if not mode.training or mode.key is None or self.rate == 0:
             return x
         stream = Stream.DROPOUT.at(self.number)
-        return x * dropout_mask(mode.key, x.shape[1:], self.rate, stream, cycle=self.masks)
+        mask = dropout_mask(mode.key, x.shape[1:], self.rate, stream, cycle=self.masks)
+        return x * called(mask, "mask")
 
 
 @LAYERS.register("gaussian_noise", "GaussianNoise")
@@ -71,7 +73,8 @@ class GaussianNoise(Layer):
         (x,) = inputs
         if not mode.training or mode.key is None or self.stddev == 0:
             return x
-        return x + normal_noise(mode.key, x.shape, Stream.NOISE.at(self.number)) * self.stddev
+        noise = normal_noise(mode.key, x.shape, Stream.NOISE.at(self.number))
+        return x + called(noise, "noise") * self.stddev
 
 
 def _check_image(layer: Layer, shape: Shape) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from chainrule import initializers
 from chainrule.families import check
 from chainrule.graph import Parameter, Shape, Value
-from chainrule.layers.base import LAYERS, Assignment, Layer, Mode
+from chainrule.layers.base import LAYERS, Assignment, Layer, Mode, called
 from chainrule.ops.basic import mean, square, stop_gradient
 from chainrule.ops.normalization import normalize
 
@@ -38,6 +38,7 @@ class Normalization(Layer):
 
     def scaled(self, x: Value) -> Value:
         """γ x + β."""
+        x = called(x, "x̂")
         x = x * self.gamma if self.scale else x
         return x + self.beta if self.center else x
 
@@ -75,8 +76,8 @@ class BatchNormalization(Normalization):
             return self.scaled(
                 normalize(x, self.moving_mean, self.moving_variance, self.epsilon)
             ), []
-        mu = mean(x, 0)
-        variance = mean(square(x - mu), 0)
+        mu = called(mean(x, 0), "μ")
+        variance = called(mean(square(x - mu), 0), "var")
         keep = self.momentum
         assignments = [
             (average, average * keep + stop_gradient(now) * (1.0 - keep))
@@ -95,6 +96,6 @@ class LayerNormalization(Normalization):
 
     def compute(self, *inputs: Value, mode: Mode) -> Value:
         (x,) = inputs
-        mu = mean(x, -1, keepdims=True)
-        variance = mean(square(x - mu), -1, keepdims=True)
+        mu = called(mean(x, -1, keepdims=True), "μ")
+        variance = called(mean(square(x - mu), -1, keepdims=True), "var")
         return self.scaled(normalize(x, mu, variance, self.epsilon))

@@ -6,7 +6,7 @@ one's own is a frozen dataclass made from `Op`, `Elementwise`, `Unary` or `Binar
 
 from __future__ import annotations
 
-from chainrule.graph import BATCH, Example, Formula, Op
+from chainrule.graph import BATCH, Example, Op
 from chainrule.ops.activation import (
     elu,
     gelu,
@@ -82,7 +82,6 @@ __all__ = [
     "Binary",
     "Elementwise",
     "Example",
-    "Formula",
     "Op",
     "Unary",
     "absolute",

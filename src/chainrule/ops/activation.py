@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from chainrule import notation
 from chainrule.errors import ShapeError
-from chainrule.graph import Example, Formula, Op, Shape, Value, shape_text
+from chainrule.graph import Example, Op, Shape, Value, shape_text
+from chainrule.notation import Expression
 from chainrule.ops.basic import Unary, erf, exp, greater, square, where
 from chainrule.ops.shapes import Gradients, Index, Operand
 from chainrule.ops.shapes import sum as sum_over
@@ -32,7 +34,7 @@ class Sigmoid(Unary):
 
     name = "sigmoid"
     edges = _FAR
-    text, latex = "σ({0})", r"\sigma({0})"
+    written = "sigmoid(a)"
 
     def slope(self, x: Value, y: Value) -> Value:
         return y * (1.0 - y)
@@ -48,7 +50,7 @@ class Tanh(Unary):
 
     name = "tanh"
     edges = _FAR
-    text, latex = "tanh({0})", r"\tanh({0})"
+    written = "tanh(a)"
 
     def slope(self, x: Value, y: Value) -> Value:
         return 1.0 - square(y)
@@ -60,7 +62,7 @@ class ReLU(Unary):
     name = "relu"
     smooth = False
     edges = _FAR_FROM_KINK
-    text, latex = "max({0}, 0)", r"\max({0}, 0)"
+    written = "max(a, 0)"
 
     def slope(self, x: Value, y: Value) -> Value:
         return greater(y, 0.0)  # y > 0 where x > 0, and y is at hand
@@ -89,12 +91,8 @@ class LeakyReLU(Unary):
         x = xp.real(*arrays)
         return xp.where(x > 0, x, self.negative_slope * x)
 
-    def formula(self) -> Formula:
-        a = f"{self.negative_slope:g}"
-        return Formula(
-            f"{{0}} if {{0}} > 0 else {a}·{{0}}",
-            rf"{{0}}\ \text{{{{if}}}}\ {{0}} > 0\ \text{{{{else}}}}\ {a} \cdot {{0}}",
-        )
+    def formula(self) -> str:
+        return f"a if a > 0 else {self.negative_slope!r} * a"
 
     @classmethod
     def settings(cls) -> Sequence[Op]:
@@ -120,12 +118,8 @@ class ELU(Unary):
         x = xp.real(*arrays)
         return xp.where(x > 0, x, self.alpha * xp.expm1(xp.minimum(x, 0.0)))
 
-    def formula(self) -> Formula:
-        a = "" if self.alpha == 1 else f"{self.alpha:g}·"
-        return Formula(
-            f"{{0}} if {{0}} > 0 else {a}(exp({{0}}) − 1)",
-            rf"{{0}}\ \text{{{{if}}}}\ {{0}} > 0\ \text{{{{else}}}}\ {a}(e^{{{{ {{0}} }}}} - 1)",
-        )
+    def formula(self) -> str:
+        return f"a if a > 0 else {self.alpha!r} * (exp(a) - 1)"
 
     @classmethod
     def settings(cls) -> Sequence[Op]:
@@ -141,8 +135,7 @@ class SELU(Unary):
     name = "selu"
     smooth = False
     edges = _FAR_FROM_KINK
-    text = "λ·{0} if {0} > 0 else λα(exp({0}) − 1)"
-    latex = r"\lambda {0}\ \text{{if}}\ {0} > 0\ \text{{else}}\ \lambda\alpha (e^{{ {0} }} - 1)"
+    written = f"{SELU_SCALE} * a if a > 0 else {SELU_SCALE * SELU_ALPHA} * (exp(a) - 1)"
 
     def slope(self, x: Value, y: Value) -> Value:
         return where(greater(x, 0.0), SELU_SCALE, y + SELU_SCALE * SELU_ALPHA)
@@ -179,15 +172,10 @@ class GELU(Unary):
             return 0.5 * x * (1.0 + xp.tanh(self.root * (x + 0.044715 * x * x * x)))
         return 0.5 * x * (1.0 + xp.erf(math.sqrt(0.5) * x))
 
-    def formula(self) -> Formula:
+    def formula(self) -> str:
         if self.approximate:
-            return Formula(
-                "½·{0}·(1 + tanh(√(2/π)·({0} + 0.044715·{0}³)))",
-                r"\tfrac12 {0} (1 + \tanh(\sqrt{{2/\pi}} ({0} + 0.044715\, {0}^3)))",
-            )
-        return Formula(
-            "½·{0}·(1 + erf({0}/√2))", r"\tfrac12 {0} (1 + \operatorname{{erf}}({0}/\sqrt2))"
-        )
+            return f"0.5 * a * (1 + tanh({self.root!r} * (a + 0.044715 * a ** 3)))"
+        return "0.5 * a * (1 + erf(a / sqrt(2)))"
 
     @classmethod
     def settings(cls) -> Sequence[Op]:
@@ -199,7 +187,7 @@ class SiLU(Unary):
 
     name = "silu"
     edges = _FAR
-    text, latex = "{0}·σ({0})", r"{0}\,\sigma({0})"
+    written = "a * sigmoid(a)"
 
     def slope(self, x: Value, y: Value) -> Value:
         s = Sigmoid()(x)
@@ -215,7 +203,7 @@ class Softplus(Unary):
 
     name = "softplus"
     edges = _FAR
-    text, latex = "ln(1 + exp({0}))", r"\ln(1 + e^{{ {0} }})"
+    written = "log(1 + exp(a))"
 
     def slope(self, x: Value, y: Value) -> Value:
         return Sigmoid()(x)
@@ -230,7 +218,7 @@ class Mish(Unary):
 
     name = "mish"
     edges = _FAR
-    text, latex = "{0}·tanh(ln(1 + exp({0})))", r"{0} \tanh(\ln(1 + e^{{ {0} }}))"
+    written = "a * tanh(log(1 + exp(a)))"
 
     def slope(self, x: Value, y: Value) -> Value:
         t = Tanh()(Softplus()(x))
@@ -276,8 +264,12 @@ class Softmax(Vector):
         e = xp.exp(x - xp.max(x, axis=-1, keepdims=True))
         return e / xp.sum(e, axis=-1, keepdims=True)
 
-    def formula(self) -> Formula:
-        return Formula("exp({0}) / Σⱼ exp({0}ⱼ)", r"e^{{ {0} }} / \sum_j e^{{ {0}_j }}")
+    def formula(self) -> str:
+        return "exp(a) / sum(exp(a))"
+
+    def element(self, index: Index, *terms: Sequence[Expression]) -> Expression:
+        parts = [notation.Call("exp", (x,)) for x in terms[0]]
+        return notation.divide(parts[index[-1]], notation.add(*parts))
 
 
 class LogSoftmax(Vector):
@@ -293,8 +285,16 @@ class LogSoftmax(Vector):
         below = x - xp.max(x, axis=-1, keepdims=True)
         return below - xp.log(xp.sum(xp.exp(below), axis=-1, keepdims=True))
 
-    def formula(self) -> Formula:
-        return Formula("{0} − ln Σⱼ exp({0}ⱼ)", r"{0} - \ln \sum_j e^{{ {0}_j }}")
+    def formula(self) -> str:
+        return "a - log(sum(exp(a)))"
+
+    def element(self, index: Index, *terms: Sequence[Expression]) -> Expression:
+        return notation.subtract(terms[0][index[-1]], log_sum_exp(terms[0]))
+
+
+def log_sum_exp(terms: Sequence[Expression]) -> Expression:
+    """ln Σ exp(x), written out."""
+    return notation.Call("log", (notation.add(*(notation.Call("exp", (x,)) for x in terms)),))
 
 
 def sigmoid(x: Operand) -> Value:

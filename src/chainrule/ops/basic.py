@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from chainrule import notation
 from chainrule.errors import ShapeError
 from chainrule.graph import (
     BATCH,
     Batch,
     Dimension,
     Example,
-    Formula,
     Op,
     Shape,
     Value,
@@ -27,6 +27,7 @@ from chainrule.graph import (
     broadcast_shapes,
     shape_text,
 )
+from chainrule.notation import Expression
 from chainrule.ops.shapes import (
     Axes,
     Gradients,
@@ -55,8 +56,7 @@ class Elementwise(Op):
     `evaluate` where the namespace has a function of the op's name.
     """
 
-    text: ClassVar[str]
-    latex: ClassVar[str]
+    written: ClassVar[str]  # one element, as a Python expression of a, b … (see `Op.formula`)
 
     def shape(self, *inputs: Shape) -> Shape:
         return broadcast_shapes(*inputs, what=f"inputs of {self.name}")
@@ -77,8 +77,8 @@ class Elementwise(Op):
         # integers join in as real numbers of the run's precision
         return getattr(xp, self.name)(*map(xp.real, arrays))
 
-    def formula(self) -> Formula:
-        return Formula(self.text, self.latex)
+    def formula(self) -> str:
+        return self.written
 
     def reads(self, index: Index, *shapes: Index) -> list[list[Index]]:
         return [[broadcast_index(index, shape)] for shape in shapes]
@@ -133,7 +133,7 @@ class Add(Binary):
     """a + b."""
 
     name = "add"
-    text, latex = "{0} + {1}", "{0} + {1}"
+    written = "a + b"
 
     def pullback(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         return cotangent, cotangent
@@ -143,7 +143,7 @@ class Subtract(Binary):
     """a − b."""
 
     name = "subtract"
-    text, latex = "{0} − {1}", "{0} - {1}"
+    written = "a - b"
 
     def pullback(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         return cotangent, -cotangent
@@ -153,7 +153,7 @@ class Multiply(Binary):
     """a · b."""
 
     name = "multiply"
-    text, latex = "{0} · {1}", r"{0} \cdot {1}"
+    written = "a * b"
 
     def pullback(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         a, b = inputs
@@ -165,7 +165,7 @@ class Divide(Binary):
 
     name = "divide"
     domain = (0.5, 2.0)
-    text, latex = "{0} / {1}", r"\frac{{ {0} }}{{ {1} }}"
+    written = "a / b"
 
     def pullback(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         each = cotangent / inputs[1]
@@ -177,7 +177,7 @@ class Power(Binary):
 
     name = "power"
     domain = (0.3, 2.0)
-    text, latex = "{0} ^ {1}", "{0}^{{ {1} }}"
+    written = "a ** b"
 
     def pullback(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         a, b = inputs
@@ -197,7 +197,7 @@ class Maximum(Binary):
 
     name = "maximum"
     smooth = False
-    text, latex = "max({0}, {1})", r"\max({0}, {1})"
+    written = "max(a, b)"
 
     def pullback(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         a, b = inputs
@@ -210,7 +210,7 @@ class Minimum(Binary):
 
     name = "minimum"
     smooth = False
-    text, latex = "min({0}, {1})", r"\min({0}, {1})"
+    written = "min(a, b)"
 
     def pullback(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         a, b = inputs
@@ -240,28 +240,28 @@ class Greater(Comparison):
     """1.0 where a > b."""
 
     name = "greater"
-    text, latex = "[{0} > {1}]", "[{0} > {1}]"
+    written = "a > b"
 
 
 class GreaterEqual(Comparison):
     """1.0 where a ≥ b."""
 
     name = "greater_equal"
-    text, latex = "[{0} ≥ {1}]", r"[{0} \ge {1}]"
+    written = "a >= b"
 
 
 class Equal(Comparison):
     """1.0 where a = b."""
 
     name = "equal"
-    text, latex = "[{0} = {1}]", "[{0} = {1}]"
+    written = "a == b"
 
 
 class Where(Elementwise):
     """The second input where the first is not zero, the third elsewhere."""
 
     name = "where"
-    text, latex = "{1} if {0} else {2}", r"{1}\ \text{{if}}\ {0}\ \text{{else}}\ {2}"
+    written = "b if a else c"
 
     def pullback(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         return None, where(inputs[0], cotangent, 0.0), where(inputs[0], 0.0, cotangent)
@@ -283,7 +283,7 @@ class Negative(Unary):
     """−x."""
 
     name = "negative"
-    text, latex = "−{0}", "-{0}"
+    written = "-a"
 
     def pullback(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         return (-cotangent,)
@@ -293,7 +293,7 @@ class Exp(Unary):
     """eˣ."""
 
     name = "exp"
-    text, latex = "exp({0})", "e^{{ {0} }}"
+    written = "exp(a)"
 
     def slope(self, x: Value, y: Value) -> Value:
         return y
@@ -303,7 +303,7 @@ class Expm1(Unary):
     """eˣ − 1."""
 
     name = "expm1"
-    text, latex = "exp({0}) − 1", "e^{{ {0} }} - 1"
+    written = "exp(a) - 1"
 
     def slope(self, x: Value, y: Value) -> Value:
         return y + 1.0
@@ -314,7 +314,7 @@ class Log(Unary):
 
     name = "log"
     domain = (0.3, 3.0)
-    text, latex = "ln {0}", r"\ln {0}"
+    written = "log(a)"
 
     def pullback(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         return (cotangent / inputs[0],)
@@ -325,7 +325,7 @@ class Log1p(Unary):
 
     name = "log1p"
     domain = (-0.6, 3.0)
-    text, latex = "ln(1 + {0})", r"\ln(1 + {0})"
+    written = "log(1 + a)"
 
     def pullback(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         return (cotangent / (1.0 + inputs[0]),)
@@ -336,7 +336,7 @@ class Sqrt(Unary):
 
     name = "sqrt"
     domain = (0.3, 3.0)
-    text, latex = "√{0}", r"\sqrt{{ {0} }}"
+    written = "sqrt(a)"
 
     def pullback(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         return (0.5 * cotangent / output,)
@@ -346,7 +346,7 @@ class Square(Unary):
     """x²."""
 
     name = "square"
-    text, latex = "{0}²", "{0}^2"
+    written = "a ** 2"
 
     def slope(self, x: Value, y: Value) -> Value:
         return 2.0 * x
@@ -357,7 +357,7 @@ class Abs(Unary):
 
     name = "abs"
     smooth = False
-    text, latex = "|{0}|", "|{0}|"
+    written = "abs(a)"
 
     def slope(self, x: Value, y: Value) -> Value:
         return sign(x)
@@ -369,7 +369,7 @@ class Sign(Unary):
     name = "sign"
     smooth = False
     differentiable = False
-    text, latex = "sgn({0})", r"\operatorname{{sgn}}({0})"
+    written = "sign(a)"
     edges = (-1.0, 0.0, 1.0)
 
 
@@ -377,7 +377,7 @@ class Sin(Unary):
     """The sine of x in radians."""
 
     name = "sin"
-    text, latex = "sin({0})", r"\sin({0})"
+    written = "sin(a)"
 
     def slope(self, x: Value, y: Value) -> Value:
         return cos(x)
@@ -387,7 +387,7 @@ class Cos(Unary):
     """The cosine of x in radians."""
 
     name = "cos"
-    text, latex = "cos({0})", r"\cos({0})"
+    written = "cos(a)"
 
     def slope(self, x: Value, y: Value) -> Value:
         return -sin(x)
@@ -397,7 +397,7 @@ class Erf(Unary):
     """The error function, 2/√π ∫₀ˣ exp(−t²) dt."""
 
     name = "erf"
-    text, latex = "erf({0})", r"\operatorname{{erf}}({0})"
+    written = "erf(a)"
 
     def slope(self, x: Value, y: Value) -> Value:
         return 2.0 / math.sqrt(math.pi) * exp(-square(x))
@@ -409,7 +409,7 @@ class Real(Unary):
     name = "real"
     smooth = False
     differentiable = False
-    text, latex = "{0}", "{0}"
+    written = "a"
 
     def evaluate(self, xp: Any, *arrays: Any) -> Any:
         return xp.real(*arrays)
@@ -425,7 +425,7 @@ class StopGradient(Unary):
     name = "stop_gradient"
     smooth = False
     differentiable = False
-    text, latex = "{0}", "{0}"
+    written = "a"
 
     def evaluate(self, xp: Any, *arrays: Any) -> Any:
         return xp.real(*arrays)
@@ -439,7 +439,6 @@ class Max(Reduction):
 
     name = "max"
     smooth = False
-    word, symbol = "max", r"\max"
 
     def vjp(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         (x,) = inputs
@@ -464,8 +463,11 @@ class ArgMax(Op):
     def evaluate(self, xp: Any, *arrays: Any) -> Any:
         return xp.argmax(arrays[0], axis=-1)
 
-    def formula(self) -> Formula:
-        return Formula("argmax {0}", r"\arg\max {0}")
+    def formula(self) -> str:
+        return "argmax(a)"
+
+    def element(self, index: Index, *terms: Sequence[Expression]) -> Expression:
+        return notation.Call("argmax", tuple(terms[0]))
 
     def reads(self, index: Index, *shapes: Index) -> list[list[Index]]:
         return [[(*index, i) for i in range(shapes[0][-1])]]
@@ -487,8 +489,8 @@ class BatchSize(Op):
     def evaluate(self, xp: Any, *arrays: Any) -> Any:
         return xp.real(xp.rows)
 
-    def formula(self) -> Formula:
-        return Formula("n", "n")
+    def formula(self) -> str:
+        return "n"
 
     def reads(self, index: Index, *shapes: Index) -> list[list[Index]]:
         return []

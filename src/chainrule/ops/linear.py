@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from chainrule import notation
 from chainrule.errors import ShapeError
-from chainrule.graph import Example, Formula, Op, Shape, Value, as_value, shape_text
+from chainrule.graph import Example, Op, Shape, Value, as_value, shape_text
+from chainrule.notation import Expression
 from chainrule.ops.shapes import Gradients, Index, Operand, reshape
 from chainrule.ops.shapes import sum as sum_over
 
@@ -48,8 +51,12 @@ class MatMul(Op):
         a, b = map(xp.real, arrays)
         return xp.matmul(a.T if self.transpose_a else a, b.T if self.transpose_b else b)
 
-    def formula(self) -> Formula:
-        return Formula("Σₖ {0} · {1}", r"\sum_k {0} \cdot {1}")
+    def formula(self) -> str:
+        left, right = ("transpose({})" if t else "{}" for t in (self.transpose_a, self.transpose_b))
+        return f"{left.format('a')} @ {right.format('b')}"
+
+    def element(self, index: Index, *terms: Sequence[Expression]) -> Expression:
+        return notation.add(*map(notation.multiply, *terms))
 
     def reads(self, index: Index, *shapes: Index) -> list[list[Index]]:
         (i, j), (a, _) = index, shapes
@@ -109,8 +116,11 @@ class Affine(Op):
         x, w, b = map(xp.real, arrays)
         return xp.matmul(x, w) + b
 
-    def formula(self) -> Formula:
-        return Formula("Σₖ {0} · {1} + {2}", r"\sum_k {0} \cdot {1} + {2}")
+    def formula(self) -> str:
+        return "a @ b + c"
+
+    def element(self, index: Index, *terms: Sequence[Expression]) -> Expression:
+        return notation.add(*map(notation.multiply, *terms[:2]), *terms[2])
 
     def reads(self, index: Index, *shapes: Index) -> list[list[Index]]:
         (i, j), inner = index, range(shapes[1][0])

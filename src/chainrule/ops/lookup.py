@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from chainrule import notation
 from chainrule.errors import DataError, ShapeError
-from chainrule.graph import Example, Formula, Op, Shape, Value, shape_text
+from chainrule.graph import Example, Op, Shape, Value, shape_text
+from chainrule.notation import Call, Comparison, Expression, Number, evaluate
 from chainrule.ops.shapes import Gradients, Index, Operand
 
 
@@ -42,8 +46,11 @@ class OneHot(Op):
         check_numbers(xp, numbers, self.depth, "Numbers of one-hot vectors")
         return xp.real(numbers[..., None] == xp.arange(self.depth))
 
-    def formula(self) -> Formula:
-        return Formula("[j = {0}]", "[j = {0}]")
+    def formula(self) -> str:
+        return "onehot(a)"
+
+    def element(self, index: Index, *terms: Sequence[Expression]) -> Expression:
+        return Comparison("=", terms[0][0], Number(float(index[-1])))
 
     def reads(self, index: Index, *shapes: Index) -> list[list[Index]]:
         return [[index[:-1]]]
@@ -78,8 +85,14 @@ class Gather(Op):
         check_numbers(xp, numbers, table.shape[0], "Numbers of rows in a table")
         return table[numbers]
 
-    def formula(self) -> Formula:
-        return Formula("{0}[{1}]", "{0}_{{ {1} }}")
+    def formula(self) -> str:
+        return "row(a, b)"
+
+    def element(self, index: Index, *terms: Sequence[Expression]) -> Expression:
+        chosen = evaluate(terms[1][0])  # which row is read depends on the number itself
+        if math.isnan(chosen):
+            return Call("row", (terms[0][0], terms[1][0]))
+        return terms[0][int(chosen)]
 
     def reads(self, index: Index, *shapes: Index) -> list[list[Index]]:
         return [[(row, index[-1]) for row in range(shapes[0][0])], [index[:-1]]]
@@ -117,8 +130,13 @@ class ScatterAdd(Op):
         check_numbers(xp, numbers, self.rows, "Numbers of rows to add to")
         return xp.scatter_add(self.rows, numbers, x)
 
-    def formula(self) -> Formula:
-        return Formula("Σᵢ [{1}ᵢ = r] · {0}ᵢ", r"\sum_i [{1}_i = r] \cdot {0}_i")
+    def formula(self) -> str:
+        return "sum(a)"
+
+    def element(self, index: Index, *terms: Sequence[Expression]) -> Expression:
+        here = Number(float(index[0]))
+        chosen = [Comparison("=", row, here) for row in terms[1]]
+        return notation.add(*map(notation.multiply, terms[0], chosen))
 
     def reads(self, index: Index, *shapes: Index) -> list[list[Index]]:
         numbers = list(np.ndindex(*shapes[1]))

@@ -5,15 +5,18 @@ Cross-entropies work on logits z, where they are stable and their gradient is si
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from chainrule import notation
 from chainrule.errors import ShapeError
-from chainrule.graph import Example, Formula, Op, Shape, Value, shape_text
-from chainrule.ops.activation import log_softmax, sigmoid, softmax
+from chainrule.graph import Example, Op, Shape, Value, shape_text
+from chainrule.notation import Expression
+from chainrule.ops.activation import log_softmax, log_sum_exp, sigmoid, softmax
 from chainrule.ops.basic import Elementwise, clip, sign
 from chainrule.ops.lookup import check_numbers, one_hot
 from chainrule.ops.shapes import Gradients, Index, Operand, distinct, reshape
@@ -59,7 +62,7 @@ class SquaredError(Pairwise):
     """(t − p)²."""
 
     name = "squared_error"
-    text, latex = "({1} − {0})²", "({1} - {0})^2"
+    written = "(b - a) ** 2"
 
     def pullback(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         predictions, targets = inputs
@@ -76,7 +79,7 @@ class AbsoluteError(Pairwise):
 
     name = "absolute_error"
     smooth = False
-    text, latex = "|{1} − {0}|", "|{1} - {0}|"
+    written = "abs(b - a)"
 
     def pullback(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         predictions, targets = inputs
@@ -107,13 +110,10 @@ class Huber(Pairwise):
         near = xp.minimum(e, self.delta)
         return near * (e - 0.5 * near)
 
-    def formula(self) -> Formula:
-        d = f"{self.delta:g}"
-        return Formula(
-            f"½({{1}} − {{0}})² if |{{1}} − {{0}}| ≤ {d} else {d}·(|{{1}} − {{0}}| − ½·{d})",
-            rf"\tfrac12({{1}} - {{0}})^2\ \text{{{{if}}}}\ |{{1}} - {{0}}| \le {d}\ "
-            rf"\text{{{{else}}}}\ {d} (|{{1}} - {{0}}| - \tfrac12 \cdot {d})",
-        )
+    def formula(self) -> str:
+        d = repr(self.delta)
+        far = f"{d} * (abs(b - a) - 0.5 * {d})"
+        return f"{far} if abs(b - a) > {d} else 0.5 * (b - a) ** 2"
 
     @classmethod
     def settings(cls) -> Sequence[Op]:
@@ -135,8 +135,7 @@ class SigmoidCrossEntropy(Pairwise):
     """−t ln σ(z) − (1 − t) ln(1 − σ(z)), with δ = σ(z) − t; t is a probability."""
 
     name = "sigmoid_cross_entropy"
-    text = "ln(1 + exp({0})) − {1}·{0}"
-    latex = r"\ln(1 + e^{{ {0} }}) - {1} \cdot {0}"
+    written = "log(1 + exp(a)) - b * a"
 
     def pullback(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         logits, targets = inputs
@@ -187,10 +186,13 @@ class SoftmaxCrossEntropy(Op):
         log_total = xp.log(xp.sum(xp.exp(below), axis=-1, keepdims=True))
         return xp.sum(targets * (log_total - below), axis=-1)
 
-    def formula(self) -> Formula:
-        return Formula(
-            "−Σⱼ {1} · ln softmax({0})", r"-\sum_j {1} \cdot \ln \operatorname{{softmax}}({0})"
-        )
+    def formula(self) -> str:
+        return "-sum(b * log(softmax(a)))"
+
+    def element(self, index: Index, *terms: Sequence[Expression]) -> Expression:
+        logits, targets = terms
+        total = notation.multiply(notation.add(*targets), log_sum_exp(logits))
+        return notation.subtract(total, notation.add(*map(notation.multiply, targets, logits)))
 
     def reads(self, index: Index, *shapes: Index) -> list[list[Index]]:
         row = [(*index, j) for j in range(shapes[0][1])]
@@ -239,8 +241,14 @@ class SparseSoftmaxCrossEntropy(Op):
         log_total = xp.log(xp.sum(xp.exp(below), axis=-1))
         return log_total - xp.take_along_axis(below, targets[:, None], axis=-1)[:, 0]
 
-    def formula(self) -> Formula:
-        return Formula("−ln softmax({0})[{1}]", r"-\ln \operatorname{{softmax}}({0})_{{ {1} }}")
+    def formula(self) -> str:
+        return "-log(softmax(a, b))"
+
+    def element(self, index: Index, *terms: Sequence[Expression]) -> Expression:
+        logits, (target,) = terms
+        chosen = notation.evaluate(target)  # which logit is read depends on the number itself
+        right = logits[0] if math.isnan(chosen) else logits[int(chosen)]
+        return notation.subtract(log_sum_exp(logits), right)
 
     def reads(self, index: Index, *shapes: Index) -> list[list[Index]]:
         return [[(*index, j) for j in range(shapes[0][1])], [index]]

@@ -19,7 +19,7 @@ import numpy as np
 
 from chainrule import random
 from chainrule.errors import ShapeError, UsageError
-from chainrule.graph import BATCH, Dimension, Example, Formula, Op, Shape, Value, shape_text
+from chainrule.graph import BATCH, Dimension, Example, Op, Shape, Value, shape_text
 from chainrule.ops.shapes import Gradients, Index, Operand, sizes
 
 KEY: Shape = (4,)
@@ -90,11 +90,8 @@ class DropoutMask(Draw):
         counter = (key[3] % k * ((1 << 32) % k) + key[2] % k) % k
         return xp.stack([key[0], key[1], counter, 0 * counter])
 
-    def formula(self) -> Formula:
-        return Formula(
-            f"mask({{0}}) of rate {self.rate:g}",
-            rf"\mathrm{{{{mask}}}}_{{{{ {self.rate:g} }}}}({{0}})",
-        )
+    def formula(self) -> str:
+        return "mask(a)"
 
     @classmethod
     def example(cls, rng: np.random.Generator) -> list[Example]:
@@ -122,8 +119,8 @@ class NormalNoise(Draw):
         drawn = random.normal(seed, counter, self.stream, int(np.prod(shape)))
         return xp.real(drawn.reshape(shape))
 
-    def formula(self) -> Formula:
-        return Formula("normal({0})", r"\mathcal{{N}}({0})")
+    def formula(self) -> str:
+        return "normal(a)"
 
     @classmethod
     def example(cls, rng: np.random.Generator) -> list[Example]:
@@ -185,8 +182,8 @@ class RandomShift(Augmentation):
         drawn = (halves * (2 * most + 1) >> 16).astype(np.int32) - most
         return -drawn if self.reverse else drawn
 
-    def formula(self) -> Formula:
-        return Formula("shift({0}; {1})", r"\mathrm{{shift}}({0}; {1})")
+    def formula(self) -> str:
+        return "shift(a, b)"
 
     def reads(self, index: Index, *shapes: Index) -> list[list[Index]]:
         image, i, j, *channel = index
@@ -226,8 +223,8 @@ class RandomFlip(Augmentation):
         mask = xp.reshape(flipped, (n,) + (1,) * (images.ndim - 1))
         return xp.where(mask, xp.flip(images, axis=self.axis), images)
 
-    def formula(self) -> Formula:
-        return Formula("flip({0}; {1})", r"\mathrm{{flip}}({0}; {1})")
+    def formula(self) -> str:
+        return "flip(a, b)"
 
     def reads(self, index: Index, *shapes: Index) -> list[list[Index]]:
         opposite = list(index)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ShapeError
-from chainrule.graph import Example, Formula, Shape, Value, broadcast_shapes, shape_text
+from chainrule.graph import Example, Shape, Value, broadcast_shapes, shape_text
 from chainrule.ops.basic import Elementwise, sqrt
 from chainrule.ops.shapes import Gradients, Operand
 
@@ -42,12 +42,8 @@ class Normalize(Elementwise):
         x, mean, variance = map(xp.real, arrays)
         return (x - mean) / xp.sqrt(variance + self.epsilon)
 
-    def formula(self) -> Formula:
-        epsilon = f"{self.epsilon:g}"
-        return Formula(
-            f"({{0}} − {{1}}) / √({{2}} + {epsilon})",
-            rf"\frac{{{{ {{0}} - {{1}} }}}}{{{{ \sqrt{{{{ {{2}} + {epsilon} }}}} }}}}",
-        )
+    def formula(self) -> str:
+        return f"(a - b) / sqrt(c + {self.epsilon!r})"
 
     @classmethod
     def example(cls, rng: np.random.Generator) -> list[Example]:

@@ -10,10 +10,11 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from chainrule import notation
 from chainrule.errors import ShapeError
 from chainrule.graph import (
     BATCH,
@@ -21,7 +22,6 @@ from chainrule.graph import (
     Batch,
     Dimension,
     Example,
-    Formula,
     Op,
     Shape,
     Value,
@@ -29,6 +29,7 @@ from chainrule.graph import (
     broadcast_shapes,
     shape_text,
 )
+from chainrule.notation import Expression
 
 Operand: TypeAlias = Value | ArrayLike
 Gradients: TypeAlias = Sequence[Value | None]
@@ -44,8 +45,12 @@ class Rearrangement(Op):
         value.kind = "int" if {x.kind for x in value.inputs} == {"int"} else "float"
         return value
 
-    def formula(self) -> Formula:
-        return Formula("{0}", "{0}")
+    def formula(self) -> str:
+        return "a"
+
+    def element(self, index: Index, *terms: Sequence[Expression]) -> Expression:
+        read = [x for part in terms for x in part]  # none where zeros are padded
+        return read[0] if read else notation.Number(0.0)
 
 
 @dataclass(frozen=True)
@@ -274,8 +279,8 @@ class Concatenate(Rearrangement):
         whole = all(a.dtype.kind in "iu" for a in arrays)
         return xp.concatenate(arrays if whole else [*map(xp.real, arrays)], axis=self.axis)
 
-    def formula(self) -> Formula:
-        return Formula("[{0}; …]", r"[{0}; \ldots]")
+    def formula(self) -> str:
+        return "concatenate(a, b)"
 
     def reads(self, index: Index, *shapes: Index) -> list[list[Index]]:
         axis = self.position(shapes)
@@ -299,8 +304,6 @@ class Reduction(Op):
 
     axes: tuple[int, ...] | None = None
     keepdims: bool = False
-    word: ClassVar[str]
-    symbol: ClassVar[str]
 
     def reduced(self, rank: int) -> tuple[int, ...]:
         """The axes reduced, counted from 0."""
@@ -329,8 +332,13 @@ class Reduction(Op):
         x = xp.real(arrays[0])
         return getattr(xp, self.name)(x, axis=self.reduced(x.ndim), keepdims=self.keepdims)
 
-    def formula(self) -> Formula:
-        return Formula(f"{self.word} {{0}}", f"{self.symbol} {{0}}")
+    def formula(self) -> str:
+        return f"{self.name}(a)"
+
+    def element(self, index: Index, *terms: Sequence[Expression]) -> Expression:
+        if self.name == "sum":
+            return notation.add(*terms[0])
+        return notation.Call(self.name, tuple(terms[0]))
 
     def reads(self, index: Index, *shapes: Index) -> list[list[Index]]:
         (shape,) = shapes
@@ -357,7 +365,6 @@ class Sum(Reduction):
     """Σ x."""
 
     name = "sum"
-    word, symbol = "Σ", r"\sum"
 
     def vjp(self, cotangent: Value, output: Value, *inputs: Value) -> Gradients:
         return (self.spread(cotangent, inputs[0]),)

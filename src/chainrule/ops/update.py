@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule.errors import ShapeError
-from chainrule.graph import Example, Formula, Op, Shape, Value, shape_text
+from chainrule.graph import Example, Op, Shape, Value, shape_text
 from chainrule.ops.basic import Elementwise
 from chainrule.ops.shapes import Operand
 
@@ -57,9 +57,8 @@ class ExponentialAverage(Update):
         m, g = map(xp.real, arrays)
         return self.decay * m + (1.0 - self.decay) * g
 
-    def formula(self) -> Formula:
-        b = f"{self.decay:g}"
-        return Formula(f"{b}·{{0}} + (1 − {b})·{{1}}", rf"{b} \cdot {{0}} + (1 - {b}) \cdot {{1}}")
+    def formula(self) -> str:
+        return f"{self.decay!r} * a + (1 - {self.decay!r}) * b"
 
     @classmethod
     def settings(cls) -> Sequence[Op]:
@@ -77,11 +76,8 @@ class ExponentialAverageOfSquares(Update):
         v, g = map(xp.real, arrays)
         return self.decay * v + (1.0 - self.decay) * (g * g)
 
-    def formula(self) -> Formula:
-        b = f"{self.decay:g}"
-        return Formula(
-            f"{b}·{{0}} + (1 − {b})·{{1}}²", rf"{b} \cdot {{0}} + (1 - {b}) \cdot {{1}}^2"
-        )
+    def formula(self) -> str:
+        return f"{self.decay!r} * a + (1 - {self.decay!r}) * b ** 2"
 
     @classmethod
     def settings(cls) -> Sequence[Op]:
@@ -103,12 +99,8 @@ class AdamStep(Update):
         w, m, v, rate = map(xp.real, arrays)
         return w - rate * m / (xp.sqrt(v) + self.epsilon)
 
-    def formula(self) -> Formula:
-        e = f"{self.epsilon:g}"
-        return Formula(
-            f"{{0}} − {{3}}·{{1}} / (√{{2}} + {e})",
-            rf"{{0}} - {{3}} \cdot \frac{{{{ {{1}} }}}}{{{{ \sqrt{{{{ {{2}} }}}} + {e} }}}}",
-        )
+    def formula(self) -> str:
+        return f"a - d * b / (sqrt(c) + {self.epsilon!r})"
 
     @classmethod
     def settings(cls) -> Sequence[Op]:
@@ -120,7 +112,7 @@ class Descend(Update):
 
     name = "descend"
     rated = True
-    text, latex = "{0} − {2}·{1}", r"{0} - {2} \cdot {1}"
+    written = "a - c * b"
 
     def evaluate(self, xp: Any, *arrays: Any) -> Any:
         w, d, rate = map(xp.real, arrays)
@@ -139,9 +131,8 @@ class Momentum(Update):
         velocity, g, rate = map(xp.real, arrays)
         return self.decay * velocity - rate * g
 
-    def formula(self) -> Formula:
-        r = f"{self.decay:g}"
-        return Formula(f"{r}·{{0}} − {{2}}·{{1}}", rf"{r} \cdot {{0}} - {{2}} \cdot {{1}}")
+    def formula(self) -> str:
+        return f"{self.decay!r} * a - c * b"
 
     @classmethod
     def settings(cls) -> Sequence[Op]:

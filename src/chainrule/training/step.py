@@ -113,6 +113,11 @@ class Step:
         loss, sums = self._judged(outputs)
         return loss, sums, assignments
 
+    @property
+    def objective(self) -> Value:
+        """What a step descends: the mean loss over the batch's rows, plus penalties."""
+        return self._objective[0]
+
     @cached_property
     def gradient(self) -> Program:
         """Loss and gradients of all rows, for optimizers that are carried out elsewhere (L-BFGS)."""

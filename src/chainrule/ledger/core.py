@@ -1,0 +1,324 @@
+"""The ledger of a training step: what was computed, how, and what of it to show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.engines.program import Array, State
+from chainrule.errors import UsageError, unknown_name
+from chainrule.graph import Input, Parameter, Value
+from chainrule.ledger import terminal
+from chainrule.ledger.lines import Formulas, Line, Speech
+from chainrule.ledger.recording import Recording, record, shaped
+from chainrule.ledger.structure import PHASES, Phase, Quantity, Structure, shown_title
+from chainrule.ledger.writing import Digits
+from chainrule.model import Model
+
+Index = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a ledger looks: digits, decimal sign, how many lines a value may take, how δ is meant."""
+
+    digits: Digits = field(default_factory=Digits)
+    speech: Speech = field(default_factory=Speech)
+    most: int = 12
+    terms: int = 8
+
+
+class Ledger:
+    """Every number of one training step, each with the formula it came from.
+
+    Made by `cr.explain`. It prints itself; `ledger["dense_1"]`, `.unit(3)` and `.path("x[2]", "L")` choose
+    a part of it, which is a ledger again. `ledger.array("δ¹")` is a whole value, `ledger.line("δ¹[0]")` one
+    line. Units, rows and features are counted from 0.
+    """
+
+    def __init__(
+        self,
+        structure: Structure,
+        arrays: Mapping[Value, Array],
+        engine: str,
+        style: Style | None = None,
+        chosen: Callable[[Quantity, Index], bool] | None = None,
+        told: str = "",
+    ) -> None:
+        self.structure, self.arrays, self.engine = structure, arrays, engine
+        self.style = style or Style()
+        self._chosen, self.told = chosen, told
+
+    @property
+    def recording(self) -> Recording:
+        """The step as it was run."""
+        return self.structure.recording
+
+    # --- what is in it ---
+
+    @property
+    def quantities(self) -> list[Quantity]:
+        """The named values, in the order they are worked out."""
+        found = sorted(self.structure.quantities, key=lambda q: PHASES.index(q.phase))
+        return [q for q in found if self._chosen is None or self.places(q)]
+
+    def places(self, quantity: Quantity) -> list[Index]:
+        """The places of the elements of a value that are part of this ledger."""
+        every = np.ndindex(*self.arrays[quantity.value].shape)
+        if self._chosen is None:
+            return list(every)
+        return [index for index in every if self._chosen(quantity, index)]
+
+    @cached_property
+    def formulas(self) -> Formulas:
+        """What writes the lines."""
+        return Formulas(self.structure, self.arrays, self.style.speech)
+
+    def lines(self, phase: Phase | None = None) -> Iterator[Line]:
+        """Every line, or those of one phase: given, forward, loss, backward, update, after."""
+        if phase is not None and phase not in PHASES:
+            raise unknown_name("part of a step", phase, PHASES)
+        for quantity in self.quantities:
+            if phase in (None, quantity.phase):
+                for index in self.places(quantity):
+                    yield self.formulas.line(quantity, index)
+
+    @property
+    def titles(self) -> list[str]:
+        """The names of the values: `x`, `W¹`, `z¹`, … `δ¹`, `∂L/∂W¹`, …"""
+        return list(dict.fromkeys(shown_title(q) for q in self.structure.quantities))
+
+    def array(self, title: str) -> Array:
+        """All elements of a value, by its name (`δ¹` or `δ1`, `∂L/∂W¹` or `dL/dW1`)."""
+        return self.arrays[self.quantity(title).value]
+
+    def quantity(self, title: str) -> Quantity:
+        """The value that is called so."""
+        return self._called(title)[0]
+
+    def _called(self, title: str) -> list[Quantity]:
+        wanted = _plainly(title)
+        every = self.structure.quantities
+        found = [q for q in every if wanted in (_plainly(shown_title(q)), _plainly(q.title))]
+        if not found:
+            raise unknown_name("value of the ledger", title, self.titles)
+        return found
+
+    def line(self, name: str) -> Line:
+        """One line by its name, such as `δ¹[0]` or `W1[2→0]`."""
+        title, _, place = name.partition("[")
+        wanted = _plainly(place.rstrip("]"))
+        for quantity in self._called(title):
+            shape = self.arrays[quantity.value].shape
+            for index in np.ndindex(*shape):
+                lower = quantity.name(index, self.formulas.row_labels, None).lower
+                if wanted in (_plainly(lower), ",".join(map(str, index))):
+                    return self.formulas.line(quantity, index)
+        last = quantity.name(tuple(n - 1 for n in shape), self.formulas.row_labels, None)
+        raise UsageError(
+            f"{name} does not exist: {title} has shape {shape}, its last element is "
+            f"{title}[{last.lower}]."
+        )
+
+    @property
+    def loss(self) -> float:
+        """The loss before the step."""
+        return float(self.arrays[self.structure.mean])
+
+    @property
+    def loss_after(self) -> float:
+        """The loss of the same rows, under the same masks, when the step is done."""
+        return float(self.array("L′"))
+
+    # --- choosing ---
+
+    def __getitem__(self, layer: str) -> Ledger:
+        """The part of one layer."""
+        names = list(self.structure.numbers)
+        if layer not in names:
+            raise unknown_name("layer", str(layer), names)
+        return self._part(lambda q, _: q.layer == layer, f"layer {layer}")
+
+    def unit(self, number: int | str) -> Ledger:
+        """The part of one unit (its number from 0, or its name) of the layer chosen before."""
+        layers = {q.layer for q in self.quantities if q.layer in self.structure.numbers}
+        if len(layers) != 1:
+            raise UsageError(
+                'Choose a layer before a unit: ledger["dense"].unit(3). The layers are '
+                f"{', '.join(self.structure.numbers)}."
+            )
+        (layer,) = layers
+        widths = [
+            self.arrays[q.value].shape[-1]
+            for q in self.quantities
+            if q.phase == "forward" and self.arrays[q.value].ndim > 1
+        ]
+        names = self.structure.units.get(str(layer))
+        width = widths[-1] if widths else 0
+        place = number
+        if isinstance(number, str) and names is not None and number in names:
+            place = list(names).index(number)
+        if not isinstance(place, int) or not 0 <= place < width:
+            known = ", ".join(names) if names else f"0 to {width - 1}"
+            raise UsageError(
+                f"Unit {number} does not exist: the units of layer {layer} are {known}."
+            )
+
+        def chosen(quantity: Quantity, index: Index) -> bool:
+            return bool(index) and self._size(quantity) == width and index[-1] == place
+
+        return self._part(chosen, f"unit {number}")
+
+    def _size(self, quantity: Quantity) -> int:
+        shape = self.arrays[quantity.value].shape
+        return shape[-1] if shape else 0
+
+    def _part(self, chosen: Callable[[Quantity, Index], bool], told: str) -> Ledger:
+        before = self._chosen
+        both = chosen if before is None else lambda q, i: before(q, i) and chosen(q, i)
+        words = f"{self.told}, {told}" if self.told else told
+        return Ledger(self.structure, self.arrays, self.engine, self.style, both, words)
+
+    # --- how it looks ---
+
+    def shown(
+        self,
+        *,
+        digits: int | None = None,
+        decimal: str | None = None,
+        descent: bool | None = None,
+        most: int | None = None,
+        terms: int | None = None,
+    ) -> Ledger:
+        """The same ledger shown in another way.
+
+        `digits`: significant digits. `decimal`: "." or ",". `descent`: δ means −∂L/∂z, so that
+        Δw = η δ a, as in Koehn's slides. `most`: lines a value may take; `terms`: terms of a sum.
+        """
+        style = self.style
+        shown = Digits(
+            style.digits.digits if digits is None else digits,
+            style.digits.decimal if decimal is None else decimal,
+        )
+        style = Style(
+            shown,
+            Speech(style.speech.descent if descent is None else descent),
+            style.most if most is None else most,
+            style.terms if terms is None else terms,
+        )
+        return Ledger(self.structure, self.arrays, self.engine, style, self._chosen, self.told)
+
+    def text(self, width: int = 100) -> str:
+        """The ledger as plain text."""
+        return terminal.text(self, width)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    # --- further steps ---
+
+    def next(self) -> Ledger:
+        """The ledger of the step after this one, on the same rows; the model is left as it is."""
+        if not self.recording.program.assignments:
+            raise UsageError("This optimizer has no single steps: there is no next one to show.")
+        later = self.recording.next(self.arrays)
+        return _ledger(later, self.structure.units, self.style)
+
+
+def explain(
+    model: Model,
+    x: Any,
+    y: Any,
+    *,
+    step: int | str = "next",
+    sample_weight: Any = None,
+    units: Mapping[str, Sequence[str]] | None = None,
+) -> Ledger:
+    """The ledger of the training step that `model.fit(x, y, batch_size=len(x))` would make next.
+
+    The model is left as it is. The numbers come from the engine the model trains with: they are the
+    bits that `fit` would compute. `step`: "next", or how many such steps from now, beginning with 1.
+    `units` names features and units: `{"input_1": ["A", "B"], "dense": ["D", "E"]}`.
+
+    Errors: `UsageError` where the model was not compiled or `units` names an unknown layer.
+    """
+    number = 1 if step == "next" else step
+    if not isinstance(number, int) or number < 1:
+        raise UsageError(f"step is 'next' or a number of at least 1, not {step!r}.")
+    recording = record(model, x, y, sample_weight)
+    network = recording.step.network
+    known = [*network.input_names, *(str(layer.name) for layer in network.layers)]
+    for name in units or {}:
+        if name not in known:
+            raise unknown_name("layer or input to name units of", name, known)
+    ledger = _ledger(recording, units or {}, Style())
+    for _ in range(number - 1):
+        ledger = ledger.next()
+    return ledger
+
+
+def _ledger(recording: Recording, units: Mapping[str, Sequence[str]], style: Style) -> Ledger:
+    structure = Structure(recording, units)
+    arrays, engine = computed(structure)
+    return Ledger(structure, arrays, engine, style)
+
+
+def computed(structure: Structure) -> tuple[dict[Value, Array], str]:
+    """The array of every named value, and the engine it came from."""
+    recording = structure.recording
+    rows = len(recording.rows)
+    made = [q.value for q in structure.quantities if q.value.op is not None]
+    assigned = [value for _, value in recording.program.assignments]
+    wanted = list(dict.fromkeys([*made, structure.total, *assigned]))
+    found, engine = recording.inspected(wanted)
+    arrays = {value: shaped(array, value, rows) for value, array in found.items()}
+    for quantity in structure.quantities:
+        leaf = quantity.value
+        if isinstance(leaf, Parameter):
+            arrays[leaf] = recording.state[leaf]
+        elif isinstance(leaf, Input):
+            given = {**recording.scalars, **recording.data}
+            arrays[leaf] = np.asarray(given[leaf])
+    for change, (new, parameter) in structure.changes.items():
+        arrays[change] = np.asarray(arrays[new] - recording.state[parameter])
+    arrays[structure.mean] = _mean(structure, arrays)
+    if structure.again:
+        arrays |= _again(structure, recording.after(arrays))
+    return arrays, engine
+
+
+def _again(structure: Structure, state: State) -> dict[Value, Array]:
+    """Outputs and loss with the new weights, for the same rows and masks."""
+    recording = structure.recording
+    wanted = [v for v in structure.again.values() if v is not structure.mean]
+    found, _ = recording.inspected([*wanted, structure.total], state)
+    found = {v: shaped(a, v, len(recording.rows)) for v, a in found.items()}
+    found[structure.mean] = _mean(structure, found)
+    return {again: found[value] for again, value in structure.again.items()}
+
+
+def _mean(structure: Structure, arrays: Mapping[Value, Array]) -> Array:
+    total = np.float64(arrays[structure.total])
+    return np.asarray(total / len(structure.recording.rows) if structure.summed else total)
+
+
+def _plainly(title: str) -> str:
+    """A name as it can be typed: `dL/dW1[0>1]`."""
+    digits = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "01234567890123456789")
+    spelt = {
+        "∂": "d",
+        "δ": "delta",
+        "η": "eta",
+        "σ": "sigma",
+        "→": ">",
+        "′": "'",
+        "Δ": "Delta",
+        " ": "",
+    }
+    for letter, plain in spelt.items():
+        title = title.replace(letter, plain)
+    return title.translate(digits)

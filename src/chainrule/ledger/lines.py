@@ -1,0 +1,154 @@
+"""A line of the ledger: one number, and the formula it came from, down to other numbers of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.engines.program import Array
+from chainrule.graph import Constant, Value
+from chainrule.ledger.recording import size_of
+from chainrule.ledger.structure import Quantity, Structure
+from chainrule.notation import (
+    Expression,
+    Name,
+    Negative,
+    Number,
+    Sum,
+    add,
+    divide,
+    evaluate,
+    negative,
+    size,
+    subtract,
+)
+from chainrule.ops.basic import BatchSize
+from chainrule.ops.noise import Draw
+
+MOST_WRITTEN_OUT = 16  # names and numbers of a gradient that is written out within another formula
+
+
+@dataclass(frozen=True)
+class Line:
+    """One number: its name, its formula (None where it was given) and its value."""
+
+    quantity: Quantity
+    index: tuple[int, ...]
+    name: Name
+    formula: Expression | None
+    value: float
+
+
+@dataclass(frozen=True)
+class Speech:
+    """How the ledger speaks: `descent` writes δ for −∂L/∂z, so that Δw = +η δ a (deck 000)."""
+
+    descent: bool = False
+
+
+class Formulas:
+    """Writes the elements of named values with the elements of other named values."""
+
+    def __init__(
+        self, structure: Structure, arrays: Mapping[Value, Array], speech: Speech | None = None
+    ) -> None:
+        self.structure, self.arrays = structure, arrays
+        self.speech = speech or Speech()
+        self.rows = len(structure.recording.rows)
+        self.row_labels = [int(row) for row in structure.recording.rows]
+        self._known: dict[tuple[Value, tuple[int, ...]], Expression] = {}
+        self._direct = False  # whether gradients are written out rather than named
+
+    def line(self, quantity: Quantity, index: tuple[int, ...]) -> Line:
+        """The line of one element of a named value."""
+        number = float(self.arrays[quantity.value][index])
+        formula = self._formula(quantity, index)
+        if self._flipped(quantity):
+            number = -number + 0.0
+            self._direct = True
+            formula = negative(self._opened(quantity.value, index))
+            self._direct = False
+        name = quantity.name(index, self.row_labels, number)
+        return Line(quantity, index, name, formula, number)
+
+    def _formula(self, quantity: Quantity, index: tuple[int, ...]) -> Expression | None:
+        value = quantity.value
+        primary = self.structure.primary[value]
+        if primary is not quantity:  # the same number has a name already
+            return self._named(primary, index)
+        if value in self.structure.changes:
+            return self._change(value, index)
+        if value is self.structure.mean:
+            total = self._element(self.structure.total, ())
+            return divide(total, self._count()) if self.structure.summed else total
+        given = value.op is None or isinstance(value.op, Draw)
+        return None if given else self._opened(value, index)
+
+    def _change(self, change: Value, index: tuple[int, ...]) -> Expression:
+        """w′ − w, w itself cancelled where the rule adds to it."""
+        new, parameter = self.structure.changes[change]
+        self._direct = self.speech.descent  # Δw = η δ a, without ∂L/∂w between
+        written = self._opened(new, index)
+        self._direct = False
+        old = self._element(parameter, index)
+        if isinstance(written, Sum) and old in written.terms:
+            rest = list(written.terms)
+            rest.remove(old)
+            return add(*rest)
+        return subtract(self._element(new, index), old)
+
+    def _flipped(self, quantity: Quantity) -> bool:
+        return self.speech.descent and quantity.role == "delta"
+
+    def _named(self, quantity: Quantity, index: tuple[int, ...]) -> Expression:
+        number = float(self.arrays[quantity.value][index])
+        if self._flipped(quantity):
+            return Negative(quantity.name(index, self.row_labels, -number + 0.0))
+        return quantity.name(index, self.row_labels, number)
+
+    def _element(self, value: Value, index: tuple[int, ...]) -> Expression:
+        """An element, by its name if its value is named, else written out."""
+        quantity = self.structure.primary.get(value)
+        if quantity is None and value.op is not None:
+            own = self.structure.canon(value)
+            quantity = self.structure.primary.get(own) if own is not None else None
+        if quantity is not None:
+            if self._direct and quantity.role == "gradient" and value.op is not None:
+                written = self._opened(value, index)
+                if size(written) <= MOST_WRITTEN_OUT:
+                    return written
+            return self._named(quantity, index)
+        key = value, index
+        if key not in self._known:
+            self._known[key] = self._opened(value, index)
+        return self._known[key]
+
+    def _count(self) -> Expression:
+        return Number(1.0) if self.rows == 1 else Name("n", value=float(self.rows))
+
+    def _opened(self, value: Value, index: tuple[int, ...]) -> Expression:
+        """An element written with those it is made of."""
+        if isinstance(value, Constant):
+            return Number(float(value.array[index]))
+        if value.op is None:
+            return Name(str(value.name or "?"), lower=",".join(map(str, index)))
+        if isinstance(value.op, BatchSize):
+            return self._count()
+        shapes = [size_of(x, self.rows) for x in value.inputs]
+        terms = [
+            [self._element(x, i) for i in read]
+            for x, read in zip(value.inputs, value.op.reads(index, *shapes), strict=True)
+        ]
+        return value.op.element(index, *terms)
+
+
+def unlike(line: Line, tolerance: float = 1e-6) -> bool:
+    """Whether the formula, worked out with the numbers put in, comes to something else."""
+    if line.formula is None:
+        return False
+    found = evaluate(line.formula)
+    if np.isnan(found):
+        return False
+    return abs(found - line.value) > tolerance * max(1.0, abs(found), abs(line.value))
