@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule import storage
 from chainrule.engines.program import Array, State
 from chainrule.errors import UsageError, unknown_name
 from chainrule.graph import Input, Parameter, Value
-from chainrule.ledger import terminal
+from chainrule.ledger import documents, table, terminal
+from chainrule.ledger.differences import TOLERANCE, Difference, Differences
 from chainrule.ledger.lines import Formulas, Line, Speech
+from chainrule.ledger.paper import DECIMALS, on_paper
 from chainrule.ledger.recording import Recording, record, shaped
 from chainrule.ledger.structure import PHASES, Phase, Quantity, Structure, shown_title
-from chainrule.ledger.writing import Digits
+from chainrule.ledger.writing import Digits, Text
 from chainrule.model import Model
 
+if TYPE_CHECKING:
+    import polars as pl
+
 Index = tuple[int, ...]
+
+MOST_ON_A_WAY = 5_000
 
 
 @dataclass(frozen=True)
@@ -48,10 +58,12 @@ class Ledger:
         style: Style | None = None,
         chosen: Callable[[Quantity, Index], bool] | None = None,
         told: str = "",
+        exact: Ledger | None = None,
     ) -> None:
+        """`exact`: the ledger of which this one repeats the computation as on paper."""
         self.structure, self.arrays, self.engine = structure, arrays, engine
         self.style = style or Style()
-        self._chosen, self.told = chosen, told
+        self._chosen, self.told, self.exact = chosen, told, exact
 
     @property
     def recording(self) -> Recording:
@@ -76,7 +88,36 @@ class Ledger:
     @cached_property
     def formulas(self) -> Formulas:
         """What writes the lines."""
-        return Formulas(self.structure, self.arrays, self.style.speech)
+        return Formulas(
+            self.structure, self.arrays, self.style.speech, paper=self.exact is not None
+        )
+
+    @cached_property
+    def differences(self) -> Differences:
+        """What holds gradients against finite differences."""
+        return Differences(self.structure, self.arrays)
+
+    def difference(self, line: Line) -> Difference | None:
+        """The finite difference that belongs to a line, where it is a gradient's."""
+        if self.exact is not None:
+            return None
+        found = self.differences.of(line.quantity, line.index)
+        if found is not None and self.formulas.flipped(line.quantity):
+            return replace(found, value=-found.value + 0.0, left=-found.left, right=-found.right)
+        return found
+
+    def check(self, tolerance: float = TOLERANCE) -> list[tuple[Line, Difference]]:
+        """The gradients that no finite difference confirms; none, if all is well.
+
+        |g − d| must be at most tolerance · max(1, |g|, |d|); where the loss has a kink, g must lie between
+        the slopes on both sides. One loss after another is computed: not for large networks.
+        """
+        wrong = []
+        for line in self.lines("backward"):
+            found = self.difference(line)
+            if found is not None and not found.agrees(line.value, tolerance):
+                wrong.append((line, found))
+        return wrong
 
     def lines(self, phase: Phase | None = None) -> Iterator[Line]:
         """Every line, or those of one phase: given, forward, loss, backward, update, after."""
@@ -173,6 +214,42 @@ class Ledger:
 
         return self._part(chosen, f"unit {number}")
 
+    def path(self, start: str, end: str = "L") -> Ledger:
+        """The part between two numbers: all on the ways from `start` (say `x[2]`) to `end`, and its gradients.
+
+        Errors: `UsageError` where no way leads from one to the other.
+        """
+        first, last = self.line(start), self.line("L" if end == "loss" else end)
+        begin, goal = (first.quantity.value, first.index), (last.quantity.value, last.index)
+        order = [
+            (q, index)
+            for q in self.structure.quantities
+            if q.phase in ("forward", "loss") and self.structure.primary[q.value] is q
+            for index in np.ndindex(*self.arrays[q.value].shape)
+        ]
+        if len(order) > MOST_ON_A_WAY:
+            raise UsageError(
+                f"The ways through {len(order):,} numbers are too many to follow: choose a layer and a unit instead."
+            )
+        sources = {(q.value, i): self.formulas.sources(q, i) for q, i in order}
+        reached = {begin}
+        for place, read in sources.items():
+            if read & reached:
+                reached.add(place)
+        if goal not in reached:
+            raise UsageError(f"No way leads from {start} to {end}: it does not depend on it.")
+        wanted = {goal}
+        for place, read in reversed(sources.items()):
+            if place in wanted:
+                wanted |= read & reached
+
+        def chosen(quantity: Quantity, index: Index) -> bool:
+            back = quantity.phase == "backward" and quantity.of is not None
+            value = quantity.of if back and quantity.of is not None else quantity.value
+            return (value, index) in wanted
+
+        return self._part(chosen, f"the way from {start} to {end}")
+
     def _size(self, quantity: Quantity) -> int:
         shape = self.arrays[quantity.value].shape
         return shape[-1] if shape else 0
@@ -181,7 +258,16 @@ class Ledger:
         before = self._chosen
         both = chosen if before is None else lambda q, i: before(q, i) and chosen(q, i)
         words = f"{self.told}, {told}" if self.told else told
-        return Ledger(self.structure, self.arrays, self.engine, self.style, both, words)
+        return self._like(chosen=both, told=words)
+
+    def _like(self, **changes: Any) -> Ledger:
+        """A ledger of the same step, some of it changed."""
+        same = {
+            "style": self.style, "chosen": self._chosen, "told": self.told, "exact": self.exact,
+            "arrays": self.arrays,
+        }  # fmt: skip
+        settings = {**same, **changes}
+        return Ledger(self.structure, settings.pop("arrays"), self.engine, **settings)
 
     # --- how it looks ---
 
@@ -210,7 +296,21 @@ class Ledger:
             style.most if most is None else most,
             style.terms if terms is None else terms,
         )
-        return Ledger(self.structure, self.arrays, self.engine, style, self._chosen, self.told)
+        return self._like(style=style)
+
+    def as_on_paper(self, **decimals: int) -> Ledger:
+        """The same step worked out by hand: each number is rounded before it is used.
+
+        The decimals of each kind of number are those of Koehn's slides and can be changed: activation 2,
+        sum 3, slope 3, delta 4, gradient 4, change 3, state 3, loss 4.
+        """
+        for role in decimals:
+            if role not in DECIMALS:
+                raise unknown_name("kind of number", role, DECIMALS)
+        speech = self.style.speech
+        chosen: dict[Any, int] = {**DECIMALS, **decimals}
+        arrays = on_paper(self.structure, self.arrays, chosen, speech)
+        return self._like(arrays=arrays, exact=self.exact or self)
 
     def text(self, width: int = 100) -> str:
         """The ledger as plain text."""
@@ -218,6 +318,44 @@ class Ledger:
 
     def __str__(self) -> str:
         return self.text()
+
+    def __repr__(self) -> str:
+        numbers = sum(self.arrays[q.value].size for q in self.structure.quantities)
+        return f"<Ledger: {numbers:,} numbers of a training step, loss {self.loss:.6g}>"
+
+    def _repr_html_(self) -> str:
+        return documents.notebook(self)
+
+    def face(self) -> Text:
+        """What writes names and formulas as text, with this ledger's digits."""
+        return Text(self.style.digits)
+
+    def latex(self) -> str:
+        """The ledger as a LaTeX document."""
+        return documents.latex(self)
+
+    def markdown(self) -> str:
+        """The ledger as a Markdown page."""
+        return documents.markdown(self)
+
+    def table(self) -> pl.DataFrame:
+        """Every number as a data frame: phase, layer, value, row, place, number, and for small ledgers its formula."""
+        return table.table(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the ledger to a file: .txt, .md, .tex, .csv or .parquet (every number)."""
+        place = Path(path)
+        writers: dict[str, Callable[[Ledger], str | bytes]] = {
+            ".txt": lambda ledger: ledger.text() + "\n",
+            ".md": documents.markdown,
+            ".tex": documents.latex,
+            ".csv": table.csv,
+            ".parquet": table.parquet,
+        }
+        if place.suffix not in writers:
+            raise UsageError(f"{path} must end in one of {', '.join(writers)}.")
+        content = writers[place.suffix](self)
+        storage.write_bytes(place, content.encode() if isinstance(content, str) else content)
 
     # --- further steps ---
 

@@ -24,8 +24,10 @@ from chainrule.notation import (
     size,
     subtract,
 )
-from chainrule.ops.basic import BatchSize
+from chainrule.ops.basic import BatchSize, Unary
 from chainrule.ops.noise import Draw
+
+Place = tuple[Value, tuple[int, ...]]
 
 MOST_WRITTEN_OUT = 16  # names and numbers of a gradient that is written out within another formula
 
@@ -52,20 +54,30 @@ class Formulas:
     """Writes the elements of named values with the elements of other named values."""
 
     def __init__(
-        self, structure: Structure, arrays: Mapping[Value, Array], speech: Speech | None = None
+        self,
+        structure: Structure,
+        arrays: Mapping[Value, Array],
+        speech: Speech | None = None,
+        paper: bool = False,
     ) -> None:
-        self.structure, self.arrays = structure, arrays
+        """`paper`: slopes are written with what enters the activation, which may be rounded."""
+        self.structure, self.arrays, self.paper = structure, arrays, paper
         self.speech = speech or Speech()
         self.rows = len(structure.recording.rows)
         self.row_labels = [int(row) for row in structure.recording.rows]
         self._known: dict[tuple[Value, tuple[int, ...]], Expression] = {}
         self._direct = False  # whether gradients are written out rather than named
+        self._below = False  # whether activations are written with what enters them
+
+    def forget(self) -> None:
+        """Write everything anew: the arrays have changed."""
+        self._known.clear()
 
     def line(self, quantity: Quantity, index: tuple[int, ...]) -> Line:
         """The line of one element of a named value."""
         number = float(self.arrays[quantity.value][index])
         formula = self._formula(quantity, index)
-        if self._flipped(quantity):
+        if self.flipped(quantity):
             number = -number + 0.0
             self._direct = True
             formula = negative(self._opened(quantity.value, index))
@@ -83,8 +95,15 @@ class Formulas:
         if value is self.structure.mean:
             total = self._element(self.structure.total, ())
             return divide(total, self._count()) if self.structure.summed else total
-        given = value.op is None or isinstance(value.op, Draw)
-        return None if given else self._opened(value, index)
+        if value.op is None or isinstance(value.op, Draw):
+            return None
+        if not self.paper or quantity.role != "slope":
+            return self._opened(value, index)
+        self._below = True
+        written = self._opened(value, index)
+        self._below = False
+        self.forget()
+        return written
 
     def _change(self, change: Value, index: tuple[int, ...]) -> Expression:
         """w′ − w, w itself cancelled where the rule adds to it."""
@@ -99,12 +118,13 @@ class Formulas:
             return add(*rest)
         return subtract(self._element(new, index), old)
 
-    def _flipped(self, quantity: Quantity) -> bool:
+    def flipped(self, quantity: Quantity) -> bool:
+        """Whether it is shown with the other sign."""
         return self.speech.descent and quantity.role == "delta"
 
     def _named(self, quantity: Quantity, index: tuple[int, ...]) -> Expression:
         number = float(self.arrays[quantity.value][index])
-        if self._flipped(quantity):
+        if self.flipped(quantity):
             return Negative(quantity.name(index, self.row_labels, -number + 0.0))
         return quantity.name(index, self.row_labels, number)
 
@@ -115,6 +135,8 @@ class Formulas:
             own = self.structure.canon(value)
             quantity = self.structure.primary.get(own) if own is not None else None
         if quantity is not None:
+            if self._below and isinstance(value.op, Unary):
+                return self._opened(value, index)
             if self._direct and quantity.role == "gradient" and value.op is not None:
                 written = self._opened(value, index)
                 if size(written) <= MOST_WRITTEN_OUT:
@@ -124,6 +146,32 @@ class Formulas:
         if key not in self._known:
             self._known[key] = self._opened(value, index)
         return self._known[key]
+
+    def sources(self, quantity: Quantity, index: tuple[int, ...]) -> set[Place]:
+        """The elements of named values that an element's formula is written with."""
+        value = quantity.value
+        if value is self.structure.mean:
+            return self._reached(self.structure.total, ())
+        if value.op is None or isinstance(value.op, Draw):
+            return set()
+        return self._read(value, index)
+
+    def _reached(self, value: Value, index: tuple[int, ...]) -> set[Place]:
+        quantity = self.structure.primary.get(value)
+        if quantity is not None:
+            return {(value, index)}
+        return set() if value.op is None else self._read(value, index)
+
+    def _read(self, value: Value, index: tuple[int, ...]) -> set[Place]:
+        assert value.op is not None
+        shapes = [size_of(x, self.rows) for x in value.inputs]
+        reads = value.op.reads(index, *shapes)
+        return {
+            place
+            for x, read in zip(value.inputs, reads, strict=False)
+            for i in read
+            for place in self._reached(x, i)
+        }
 
     def _count(self) -> Expression:
         return Number(1.0) if self.rows == 1 else Name("n", value=float(self.rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,6 +74,7 @@ def record(model: Model, x: Any, y: Any, sample_weight: Any = None) -> Recording
     if not len(job.training):
         raise DataError("There is no row to explain a step on: give at least one.")
     job.check()
+    job = replace(job, clock=deepcopy(job.clock))  # the model's own goes on when it is trained
     return recorded(job, State(job.state.precision, dict(job.state.arrays)))
 
 

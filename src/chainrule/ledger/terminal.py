@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from chainrule.ledger.differences import Difference
 from chainrule.ledger.lines import Line
 from chainrule.ledger.sections import Group, sections
 from chainrule.ledger.structure import shown_title
@@ -56,6 +57,12 @@ def preamble(ledger: Ledger) -> list[str]:
     if len(ledger.structure.numbers) > 1:
         layers = ", ".join(f"{number} {name}" for name, number in ledger.structure.numbers.items())
         found.append(f"Layers: {layers}. Units and rows are counted from 0.")
+    if ledger.exact is not None:
+        found.append("Worked out as on paper: each number is rounded before it is used.")
+    else:
+        found.append(
+            "✓ beside a gradient: the finite difference of the loss, which agrees with it."
+        )
     if not recording.program.assignments:
         found.append("The optimizer has no single steps: its update is not part of the ledger.")
     return found
@@ -85,12 +92,28 @@ def _formula(ledger: Ledger, line: Line, face: Text, width: int) -> Iterator[lis
     steps = [(face.symbols(written), "symbols"), (face.numbers(written), "numbers")]
     steps = [s for i, s in enumerate(steps) if s[0] != value or not i]
     steps.append((value, "value"))
+    if (difference := ledger.difference(line)) is not None:
+        steps.append(_checked(difference, line, face))
     whole: list[Piece] = [("  ", "note"), (name, "name")]
     if sum(len(s) + 3 for s, _ in steps) + len(name) + 2 <= width:
         for step in steps:
-            whole += [(" = ", "note"), step]
+            whole += [("   " if step[1] == "check" else " = ", "note"), step]
         yield whole
         return
-    yield [*whole, (" = ", "note"), steps[0]]
+    rows = [[*whole, (" = ", "note"), steps[0]]]
     for step in steps[1:]:
-        yield [(" " * (len(name) + 2) + " = ", "note"), step]
+        if step[1] == "check":
+            rows[-1] += [("   ", "note"), step]
+        else:
+            rows.append([(" " * (len(name) + 2) + " = ", "note"), step])
+    yield from rows
+
+
+def _checked(difference: Difference, line: Line, face: Text) -> Piece:
+    """The finite difference beside a gradient."""
+    if difference.kink:
+        sides = f"{face.value(difference.left)} left, {face.value(difference.right)} right"
+        return f"kink of {difference.kink}: {sides}", "check"
+    sign = "✓" if difference.agrees(line.value) else "✗"
+    # what a difference has below the tenth place is rounding
+    return f"{sign} {face.value(round(difference.value, 10))}", "check"
