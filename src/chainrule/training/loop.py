@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import random
+from chainrule import _native, random
 from chainrule.engines.program import Array, Engine, Program, Runner, State
 from chainrule.errors import UsageError, unknown_name
 from chainrule.families import check
@@ -238,8 +238,9 @@ def upcoming(job: Job, program: Program, total: int) -> tuple[Array, dict[Input,
     `total` is the number of steps when the training will be over, which some schedules reckon with.
     """
     clock = job.clock
-    permutation = random.permutation(
-        job.seed, clock.epochs, random.Stream.PERMUTATION, len(job.training)
+    # random.permutation's rows, several times sooner and without holding the interpreter's lock
+    permutation = _native.permutation(
+        job.seed, clock.epochs, int(random.Stream.PERMUTATION), len(job.training)
     )
     rates = job.schedule(
         np.arange(clock.updates, clock.updates + job.steps, dtype=np.float64),
