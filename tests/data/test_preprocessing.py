@@ -118,6 +118,8 @@ def test_whole_numbers_with_few_values_are_a_number_and_a_column_for_each_value(
     later = table.head(2).with_columns(month=pl.Series([13, None]))
     assert fitted.transform(later)[:, 1:13].sum() == 0  # neither unknown nor missing is a code
     assert fitted.transform(later)[0, 0] > fitted.transform(table)[:, 0].max()
+    folds = table.rename({"month": "fold"})
+    assert Preprocessing.fit(folds).feature_names == ("fold", "day", "half")
     few_rows = Preprocessing.fit(table.head(12 * 24))
     assert few_rows.feature_names == ("month", "day", "half")
 

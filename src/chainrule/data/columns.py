@@ -34,6 +34,9 @@ TARGET_NAMES = ("target", "label", "class", "y")
 MAX_CLASSES = 20
 """Whole numbers with at most so many distinct values are classes rather than quantities."""
 
+SPLIT_NOTE = "named like a split column"
+"""The note of a column that may hold which rows are the test, not something about them."""
+
 _SPLIT_NAMES = ("split", "fold", "subset", "partition")
 _MIN_CATEGORIES = 50
 _CATEGORY_SHARE = 0.05
@@ -176,7 +179,7 @@ def _describe(series: pl.Series, *, is_target: bool, kind: Kind | None) -> Colum
         if kind in ("identifier", "text"):
             kind = "number" if words is None else "category"
     elif series.name.strip().lower() in _SPLIT_NAMES:
-        note = "named like a split column"
+        note = SPLIT_NOTE
     examples = tuple(_short(value) for value in _first_distinct(plain))
     column = Column(series.name, kind, missing, unique, note, examples)
     read = {"number": numbers, "boolean": booleans, "date": days}.get(kind)

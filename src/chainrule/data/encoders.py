@@ -44,8 +44,11 @@ class NumberEncoder:
     codes: tuple[int, ...] = ()
 
     @classmethod
-    def fit(cls, series: pl.Series, kind: str) -> NumberEncoder:
-        """Mean, standard deviation (divisor n) and median of the training rows, in float64."""
+    def fit(cls, series: pl.Series, kind: str, *, codes: bool = True) -> NumberEncoder:
+        """Mean, standard deviation (divisor n) and median of the training rows, in float64.
+
+        `codes=False`: few different values are no sign of codes.
+        """
         column = _READERS[kind](series)
         values = column.drop_nulls().to_numpy()
         indicator = column.null_count() > 0
@@ -53,8 +56,8 @@ class NumberEncoder:
         fill = float(np.median(values))
         if kind == "boolean":
             mean, sd, fill = 0.0, 1.0, float(fill > 0.5)
-        codes = _codes(values) if kind == "number" else ()
-        return cls(series.name, kind, mean, sd, fill, indicator, codes)
+        found = _codes(values) if codes and kind == "number" else ()
+        return cls(series.name, kind, mean, sd, fill, indicator, found)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.arrays import ArrayEncoder
-from chainrule.data.columns import Column, Kind, describe_columns, no_such_column
+from chainrule.data.columns import SPLIT_NOTE, Column, Kind, describe_columns, no_such_column
 from chainrule.data.encoders import CategoryEncoder, NumberEncoder, encoder_from_json
 from chainrule.data.frames import as_frame, is_frame
 from chainrule.errors import DataError, ModelFileError
@@ -66,7 +66,7 @@ class Preprocessing:
             encoder = (
                 CategoryEncoder.fit(series)
                 if column.kind == "category"
-                else NumberEncoder.fit(series, column.kind)
+                else NumberEncoder.fit(series, column.kind, codes=column.note != SPLIT_NOTE)
             )
             encoders.append(encoder)
             note = "; ".join(filter(None, (column.note, encoder.note)))

@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule import data
 from chainrule.data import Preprocessing, Source, Split, Target
+from chainrule.data.columns import SPLIT_NOTE
 from chainrule.errors import DataError
 from chainrule.experiment.judging import Predicted, predict
 from chainrule.experiment.reading import Rows, read
@@ -127,5 +128,5 @@ def _hints(settings: Settings, preprocessing: Preprocessing) -> list[str]:
         f"Column {column.name!r} is named like a split column but is learnt from: "
         "--split-column or --drop would set it apart."
         for column in preprocessing.report()
-        if "named like a split column" in column.note and column.used
+        if SPLIT_NOTE in column.note and column.used
     ]
