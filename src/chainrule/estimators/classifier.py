@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
-from sklearn.utils.validation import validate_data
 
+from chainrule import losses
 from chainrule.engines.program import Array
 from chainrule.estimators.multilayer import MultilayerPerceptron
-from chainrule.estimators.objective import ClassLogLoss, LabelLogLoss, ReportedLoss
+from chainrule.estimators.objective import ClassLogLoss, LabelLogLoss
 from chainrule.estimators.scores import accuracy
 from chainrule.estimators.trainer import Examples
+from chainrule.graph import BATCH
+from chainrule.losses import Hinge, Loss
 
 
 class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc]
@@ -25,7 +30,11 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     Parameters, attributes, defaults and random draws are those of `sklearn.neural_network.MLPClassifier`.
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = MultilayerPerceptron._parameter_constraints
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **MultilayerPerceptron._parameter_constraints,
+        "loss": [StrOptions({"log_loss", *losses.FAMILY.names()}), Loss, callable],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
+    }
 
     def __init__(
         self,
@@ -53,6 +62,15 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        loss: Any = "log_loss",
+        class_weight: Any = None,
+        dropout: float | Sequence[float] = 0.0,
+        batch_norm: bool = False,
+        scoring: Any = None,
+        callbacks: Sequence[Any] | None = None,
+        n_ensemble: int = 1,
+        impute: bool = False,
+        categorical_features: Any = "from_dtype",
         threads: int | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -78,22 +96,21 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.loss = loss
+        self.class_weight = class_weight
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.scoring = scoring
+        self.callbacks = callbacks
+        self.n_ensemble = n_ensemble
+        self.impute = impute
+        self.categorical_features = categorical_features
         self.threads = threads
 
     # --- classes and targets ---
 
-    def _validate_input(
-        self, X: Any, y: Any, incremental: bool, reset: bool
-    ) -> tuple[Any, Array, int]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            dtype=(np.float64, np.float32),
-            reset=reset,
-        )
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        X, y = self._validated(X, y, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
@@ -101,7 +118,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(unique_labels(y))
-        return X, *self._encoded(y)
+        return X, y
 
     def _check_classes(self, found: Array) -> None:
         if self.warm_start and set(found) != set(self.classes_):
@@ -115,31 +132,59 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
             )
 
     def _encoded(self, y: Any) -> tuple[Array, int]:
-        """Targets and the number of outputs: class numbers for several classes, else 0 or 1 for each output."""
+        """Class numbers or one-hot rows for several classes, whichever the loss takes, else 0 or 1 for each output."""
         if self._label_binarizer.y_type_.startswith("multilabel"):
             labels = self._label_binarizer.transform(y).astype(np.uint8)
             return labels, labels.shape[1]
-        if self._softmax:
-            return np.searchsorted(self.classes_, y).astype(np.int64), len(self.classes_)
-        right = (y == self.classes_[-1]) & (len(self.classes_) > 1)
-        return np.asarray(right, np.uint8)[:, None], 1
+        if not self._several:
+            right = (y == self.classes_[-1]) & (len(self.classes_) > 1)
+            return np.asarray(right, np.uint8)[:, None], 1
+        count = len(self.classes_)
+        numbers = np.searchsorted(self.classes_, y).astype(np.int64)
+        if self._loss("float64").target((BATCH, count))[1] == "int":
+            return numbers, count
+        return np.eye(count, dtype=np.uint8)[numbers], count
+
+    def _weights(self, y: Any, sample_weight: Array | None, incremental: bool) -> Array | None:
+        if self.class_weight is None:
+            return sample_weight
+        if incremental and isinstance(self.class_weight, str):
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once: give partial_fit a dict of weights."
+            )
+        by_class = compute_sample_weight(self.class_weight, y)
+        return cast(Array, by_class if sample_weight is None else by_class * sample_weight)
 
     @property
-    def _softmax(self) -> bool:
+    def _several(self) -> bool:
+        """Whether there are more than two classes, of which one is right."""
         return bool(self._label_binarizer.y_type_ == "multiclass")
 
-    def _output(self, precision: str) -> tuple[str, ReportedLoss]:
-        epsilon = float(np.finfo(precision).eps)
-        if self._softmax:
-            return "softmax", ClassLogLoss(epsilon=epsilon)
-        return "logistic", LabelLogLoss(epsilon=epsilon)
+    def _loss(self, precision: str) -> Loss:
+        if self.loss == "log_loss":
+            epsilon = float(np.finfo(precision).eps)
+            return (ClassLogLoss if self._several else LabelLogLoss)(epsilon=epsilon)
+        return losses.get(self.loss)
+
+    def _output(self, precision: str) -> tuple[str, Loss]:
+        loss = self._loss(precision)
+        if isinstance(loss, Hinge) or getattr(loss, "from_logits", False):
+            return "identity", loss
+        return ("softmax" if self._several else "logistic"), loss
+
+    @property
+    def _middle(self) -> float:
+        """The output above which a yes begins."""
+        return 0.0 if self.out_activation_ == "identity" else 0.5
 
     def _stratify(self, targets: Array) -> Array | None:
         return targets.astype(bool) if self.n_outputs_ == 1 else None
 
     def _judge(self, held: Examples, outputs: Array) -> float:
-        found = outputs.argmax(axis=1) if self._softmax else (outputs > 0.5).astype(np.uint8)
-        return accuracy(held.y, found, held.weight)
+        if not self._several:
+            return accuracy(held.y, (outputs > self._middle).astype(np.uint8), held.weight)
+        right = held.y if held.y.ndim == 1 else held.y.argmax(axis=1)
+        return accuracy(right, outputs.argmax(axis=1), held.weight)
 
     # --- partial_fit ---
 
@@ -155,23 +200,32 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     # --- predict ---
 
     def _decoded(self, outputs: Array) -> Array:
-        if self._softmax:
-            return self.classes_[outputs.argmax(axis=1)]  # type: ignore[no-any-return]
-        found = outputs.ravel() if self.n_outputs_ == 1 else outputs
-        return self._label_binarizer.inverse_transform(found)  # type: ignore[no-any-return]
+        if self._several:
+            return np.asarray(self.classes_[outputs.argmax(axis=1)])
+        yes = outputs > self._middle
+        if self.n_outputs_ > 1:
+            return cast(Array, self._label_binarizer.inverse_transform(yes.astype(outputs.dtype)))
+        return np.asarray(self.classes_[yes[:, 0] * (len(self.classes_) - 1)])
 
+    def _has_probabilities(self) -> bool:
+        if isinstance(self.loss, str) and self.loss in ("hinge", "squared_hinge"):
+            raise AttributeError(
+                f"loss={self.loss!r} trains scores, not probabilities: use predict."
+            )
+        return True
+
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class (rows, classes) in the order of `classes_`, or of each label."""
         found = self._outputs(X)
-        if self.n_outputs_ == 1:
-            return np.hstack([1.0 - found, found])
-        return found
+        return np.hstack([1.0 - found, found]) if self.n_outputs_ == 1 else found
 
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_log_proba(self, X: Any) -> Array:
         """The logarithm of `predict_proba`."""
         found = self.predict_proba(X)
         with np.errstate(divide="ignore"):  # the logarithm of 0 is −∞
-            return np.log(found, out=found)
+            return np.asarray(np.log(found, out=found))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

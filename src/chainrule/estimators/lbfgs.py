@@ -9,6 +9,9 @@ import numpy as np
 
 from chainrule.engines.program import Array
 from chainrule.estimators.trainer import Examples, Trainer
+from chainrule.training.events import EpochEnd, Event
+
+STOPPED_BY_CALLBACK = 99  # SciPy's status
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,12 @@ def minimize(
     max_fun: int,
     tol: float,
     told: Callable[[int, float], None] | None = None,
+    callbacks: tuple[Callable[[Event], str | None], ...] = (),
 ) -> Found:
     """Move the trainer's weights to where the objective of all rows is least.
 
-    `told` hears the number and the loss of each iteration. Kernels come first in the vector, then biases.
+    `told` hears the number and the loss of each iteration; `callbacks` hear an event, and a sentence they return
+    ends it. Kernels come first in the vector, then biases.
     """
     import scipy.optimize
 
@@ -60,8 +65,12 @@ def minimize(
     def after(intermediate_result: scipy.optimize.OptimizeResult) -> None:
         nonlocal iteration
         iteration += 1
+        loss = float(intermediate_result.fun)
         if told is not None:
-            told(iteration, float(intermediate_result.fun))
+            told(iteration, loss)
+        events = [hear(EpochEnd(iteration, {"loss": loss}, 0.0)) for hear in callbacks]
+        if any(isinstance(reason, str) and reason for reason in events):
+            raise StopIteration
 
     start = np.concatenate([np.ravel(trainer.state[p]) for p in parameters]).astype(float)
     found = scipy.optimize.minimize(
@@ -69,9 +78,10 @@ def minimize(
         start,
         jac=True,
         method="L-BFGS-B",
-        callback=None if told is None else after,
+        callback=after if told or callbacks else None,
         options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
     )
     write(found.x)
-    trouble = str(found.message) if found.status != 0 else None
+    asked = found.status == STOPPED_BY_CALLBACK
+    trouble = str(found.message) if found.status != 0 and not asked else None
     return Found(float(found.fun), min(int(found.nit), max_iter), trouble)

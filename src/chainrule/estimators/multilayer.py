@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from abc import abstractmethod
+from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -12,39 +12,47 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import get_scorer_names
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, check_X_y
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from chainrule import optimizers
+from chainrule import activations, losses, optimizers, schedules
 from chainrule.engines.program import Array, Precision
-from chainrule.estimators import lbfgs, pool, workers
+from chainrule.estimators import ensemble, lbfgs, pool, workers
 from chainrule.estimators.descent import Descent
+from chainrule.estimators.features import prepare
 from chainrule.estimators.networks import Blueprint
-from chainrule.estimators.objective import ReportedLoss
+from chainrule.estimators.stochastic import Held, Run, Teller
 from chainrule.estimators.trainer import Examples, Predictor, Trainer
+from chainrule.losses import Loss
+from chainrule.model import Sequential
+from chainrule.optimizers import Optimizer
+from chainrule.schedules import Schedule
+from chainrule.training.loop import smallest_batch
 
-STOCHASTIC = ("sgd", "adam")
+OPTIMIZERS = {"sgd", "adam", *optimizers.FAMILY.names()} - {"lbfgs", "l_bfgs"}
+RULES = {"constant", "invscaling", "adaptive"}
 
 
 class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
-    """A multi-layer perceptron with scikit-learn's parameters, attributes and meanings."""
+    """A multi-layer perceptron with scikit-learn's parameters, attributes and meanings, and more."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "activation": [StrOptions(set(activations.FAMILY.names())), "array-like", callable],
+        "solver": [StrOptions({"lbfgs", *OPTIMIZERS}), Optimizer],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate": [StrOptions({*RULES, *schedules.FAMILY.names()}), Schedule, callable],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
+        "verbose": ["verbose", StrOptions({"progress"})],
         "warm_start": ["boolean"],
         "momentum": [Interval(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
@@ -58,19 +66,25 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             Options(Real, {np.inf}),
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
+        # beyond scikit-learn's
+        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "batch_norm": ["boolean"],
+        "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+        "callbacks": [list, tuple, None],
+        "n_ensemble": [Interval(Integral, 1, None, closed="left")],
+        "impute": ["boolean"],
+        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "threads": [Interval(Integral, 1, None, closed="left"), None],
     }
 
     # --- what the classifier and the regressor say ---
 
     @abstractmethod
-    def _validate_input(
-        self, X: Any, y: Any, incremental: bool, reset: bool
-    ) -> tuple[Any, Array, int]:
-        """X, targets as the network takes them, and its number of outputs."""
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        """X and y after scikit-learn's checks; what is to be known of the targets is learnt."""
 
     @abstractmethod
-    def _output(self, precision: str) -> tuple[str, ReportedLoss]:
+    def _output(self, precision: str) -> tuple[str, Loss]:
         """The activation of the outputs and the loss."""
 
     @abstractmethod
@@ -85,18 +99,45 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         """What a held-out part keeps the proportions of."""
         return None
 
+    def _weights(self, y: Any, sample_weight: Array | None, incremental: bool) -> Array | None:
+        """The weight of each row in training."""
+        return sample_weight
+
+    @abstractmethod
+    def _encoded(self, y: Any) -> tuple[Array, int]:
+        """Targets as the network takes them, and its number of outputs."""
+
     # --- fit ---
 
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train on features X (rows, features), dense or sparse, and targets y."""
-        return self._fit(X, y, sample_weight, incremental=False)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, validation_data: Any = None) -> Self:
+        """Train on features X (rows, features), dense or sparse, and targets y.
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Self:
+        `validation_data` is (X, y) or (X, y, sample_weight): scored after each epoch, and what early stopping
+        goes by in place of a part of the training rows.
+        """
+        return self._fit(X, y, sample_weight, validation_data=validation_data)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        incremental: bool = False,
+        validation_data: Any = None,
+    ) -> Self:
+        if self.n_ensemble > 1:
+            ensemble.fit(self, X, y, sample_weight, validation_data, incremental=incremental)
+            return self
+        self.__dict__.pop("estimators_", None)
         hidden = self._hidden_sizes()
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        X, targets, outputs = self._validate_input(X, y, incremental, first)
+        X = prepare(self, X, reset=first)
+        X, y = self._validate_input(X, y, incremental, first)
+        targets, outputs = self._encoded(y)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
+        weight = self._weights(y, weight, incremental)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         self.n_outputs_ = outputs
@@ -106,16 +147,29 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             self._initialize(units, X.dtype)
         self._check_units(units)
         examples = Examples(_by_rows(X), targets, weight)
-        if self.solver == "lbfgs":
-            self._fit_lbfgs(units, examples)
+        if self._stochastic:
+            order, held = self._held_out(examples, y, validation_data)
+            self._fit_stochastic(units, examples, order, held, incremental)
         else:
-            self._fit_stochastic(units, examples, incremental)
+            self._fit_lbfgs(units, examples)
         if not all(np.isfinite(w).all() for w in (*self.coefs_, *self.intercepts_)):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to "
                 "be preprocessed."
             )
         return self
+
+    def _validated(self, X: Any, y: Any, *, reset: bool, y_numeric: bool = False) -> Any:
+        """X and y after scikit-learn's checks; what has been prepared has other columns than it was given."""
+        settings: dict[str, Any] = {
+            "accept_sparse": ["csr", "csc"],
+            "multi_output": True,
+            "y_numeric": y_numeric,
+            "dtype": (np.float64, np.float32),
+        }
+        if self.__dict__.get("_preparation") is not None:
+            return check_X_y(X, y, estimator=self, **settings)
+        return validate_data(self, X, y, reset=reset, **settings)
 
     def _hidden_sizes(self) -> tuple[int, ...]:
         given = self.hidden_layer_sizes
@@ -140,53 +194,125 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         self.n_layers_ = len(units)
         self.out_activation_ = self._output(str(dtype))[0]
         self.coefs_, self.intercepts_ = [], []
-        for fan_in, fan_out in pairwise(units):
-            bound = np.sqrt((2.0 if self.activation == "logistic" else 6.0) / (fan_in + fan_out))
-            draw = self._random_state.uniform
+        draw = self._random_state.uniform
+        bends = (
+            *self._activations(len(units) - 2),
+            self.activation,
+        )  # scikit-learn's last one, too
+        for (fan_in, fan_out), bend in zip(pairwise(units), bends, strict=True):
+            factor = 2.0 if isinstance(bend, str) and bend in ("logistic", "sigmoid") else 6.0
+            bound = np.sqrt(factor / (fan_in + fan_out))
             self.coefs_.append(draw(-bound, bound, (fan_in, fan_out)).astype(dtype, copy=False))
             self.intercepts_.append(draw(-bound, bound, fan_out).astype(dtype, copy=False))
-        self._best_coefs, self._best_intercepts = list(self.coefs_), list(self.intercepts_)
-        if self.solver in STOCHASTIC:
+        self.normalization_ = [
+            [np.full(n, first, dtype) for first in (1.0, 0.0, 0.0, 1.0)]
+            for n in units[1:-1]
+            if self.batch_norm
+        ]
+        self._seed = int(self._random_state.randint(2**31)) if np.any(self.dropout) else 0
+        self._best = self.coefs_, self.intercepts_, self.normalization_
+        if self._stochastic:
             self.loss_curve_: list[float] = []
+            self.validation_loss_curve_: list[float] | None = None
+            self.validation_scores_: list[float] | None = None
             self._no_improvement_count = 0
-            stopping = self.early_stopping
-            self.best_loss_: Any = None if stopping else np.inf
-            self.validation_scores_: list[float] | None = [] if stopping else None
-            self.best_validation_score_: Any = -np.inf if stopping else None
+            self.best_loss_: Any = None if self.early_stopping else np.inf
+            self.best_validation_score_: Any = -np.inf if self.early_stopping else None
+
+    def _activations(self, hidden: int) -> tuple[Any, ...]:
+        """The activation of each hidden layer."""
+        given = self.activation
+        several = np.iterable(given) and not isinstance(given, str)
+        found = tuple(given) if several else (given,) * hidden
+        if len(found) != hidden:
+            raise ValueError(
+                f"activation lists {len(found)} activations for {hidden} hidden layers: give one for each."
+            )
+        return found
+
+    def _dropout(self, hidden: int) -> tuple[float, ...]:
+        """The dropout rate of each hidden layer."""
+        given = self.dropout
+        rates = tuple(float(r) for r in (given if np.iterable(given) else (given,) * hidden))
+        if len(rates) != hidden or not all(0 <= r < 1 for r in rates):
+            raise ValueError(
+                f"dropout is {given!r}: give one rate in [0, 1), or a list of {hidden}, one for each hidden layer."
+            )
+        return rates if any(rates) else ()
 
     # --- solvers ---
 
+    @property
+    def _stochastic(self) -> bool:
+        return bool(self.solver != "lbfgs")
+
     def _blueprint(self, units: tuple[int, ...], weighted: bool, precision: Precision) -> Blueprint:
         out_activation, loss = self._output(precision)
+        hidden = len(units) - 2
         return Blueprint(
             units=units,
-            activations=(self.activation,) * (len(units) - 2),
+            activations=self._activations(hidden),
             out_activation=out_activation,
             loss=loss,
             optimizer=self._rule(),
             alpha=float(self.alpha),
             weighted=weighted,
+            dropout=self._dropout(hidden),
+            batch_norm=bool(self.batch_norm),
             precision=precision,
         )
 
-    def _rule(self) -> optimizers.Optimizer:
+    def _rule(self) -> Optimizer:
         """The optimizer; learning rates come with each epoch."""
+        if isinstance(self.solver, Optimizer):
+            return self.solver
         if self.solver == "sgd":
             nesterov = bool(self.nesterovs_momentum and self.momentum)
             return optimizers.SGD(momentum=float(self.momentum), nesterov=nesterov)
-        return optimizers.Adam(
-            beta_1=float(self.beta_1), beta_2=float(self.beta_2), epsilon=float(self.epsilon)
+        if self.solver in ("adam", "adamw"):
+            kind = optimizers.Adam if self.solver == "adam" else optimizers.AdamW
+            betas = {"beta_1": float(self.beta_1), "beta_2": float(self.beta_2)}
+            return kind(**betas, epsilon=float(self.epsilon))
+        return optimizers.get("sgd" if self.solver == "lbfgs" else self.solver)
+
+    def _new_descent(self) -> Descent:
+        """A descent that begins, with the learning rates asked for."""
+        rate, rule = self.learning_rate_init, self.learning_rate
+        if isinstance(rule, str) and rule in RULES:
+            if isinstance(self.solver, Optimizer):
+                return Descent(rate, self.solver.schedule)
+            return Descent(rate, rule if self.solver == "sgd" else "constant", self.power_t)
+        return Descent(
+            rate,
+            schedules.named(rule, rate) if isinstance(rule, str) else schedules.get(rule),
         )
 
-    def _take(self, trainer: Trainer) -> None:
+    def _load(self, trainer: Predictor) -> None:
+        others = [array for layer in getattr(self, "normalization_", ()) for array in layer]
+        trainer.load(self.coefs_, self.intercepts_, others)
+
+    def _take(self, trainer: Predictor) -> None:
         self.coefs_, self.intercepts_ = trainer.coefs, trainer.intercepts
+        others = trainer.other_weights
+        self.normalization_ = [others[i : i + 4] for i in range(0, len(others), 4)]
+
+    def _keep_best(self, trainer: Trainer) -> None:
+        others = trainer.other_weights
+        normalization = [others[i : i + 4] for i in range(0, len(others), 4)]
+        self._best = trainer.coefs, trainer.intercepts, normalization
 
     def _fit_lbfgs(self, units: tuple[int, ...], examples: Examples) -> None:
         """In float64, whatever the data are in, since its line search lives on small differences."""
+        if np.any(self.dropout) or self.batch_norm:
+            raise ValueError(
+                "solver='lbfgs' looks at one fixed function of the weights: use solver='adam' or 'sgd' with dropout "
+                "or batch_norm."
+            )
         dtype = self.coefs_[0].dtype
         blueprint = self._blueprint(units, examples.weight is not None, "float64")
+        tell = Teller(self)
         with pool.borrowed(Trainer, blueprint, workers.threads(self.threads)) as trainer:
-            trainer.load(self.coefs_, self.intercepts_)
+            self._load(trainer)
             found = lbfgs.minimize(
                 trainer,
                 examples,
@@ -194,9 +320,11 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
                 max_iter=self.max_iter,
                 max_fun=self.max_fun,
                 tol=self.tol,
-                told=self._tell_iteration if self.verbose else None,
+                told=(lambda n, loss: tell.epoch(n, {"loss": loss})) if self.verbose else None,
+                callbacks=tuple(self.callbacks or ()),
             )
             self._take(trainer)
+        tell.end()
         self.coefs_ = [w.astype(dtype, copy=False) for w in self.coefs_]
         self.intercepts_ = [w.astype(dtype, copy=False) for w in self.intercepts_]
         self.n_iter_, self.loss_ = found.iterations, found.loss
@@ -209,33 +337,48 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             )
 
     def _fit_stochastic(
-        self, units: tuple[int, ...], examples: Examples, incremental: bool
+        self,
+        units: tuple[int, ...],
+        examples: Examples,
+        order: Array,
+        held: Held | None,
+        incremental: bool,
     ) -> None:
         if not incremental or not hasattr(self, "_optimizer"):
-            self._optimizer = Descent(
-                self.learning_rate_init,
-                self.learning_rate if self.solver == "sgd" else "constant",
-                self.power_t,
-            )
-        order, held = self._held_out(examples)
+            self._optimizer = self._new_descent()
+        if held is not None:
+            self.validation_scores_ = self.validation_scores_ or []
+            self.validation_loss_curve_ = self.validation_loss_curve_ or []
         batch_size = self._batch_size(len(order))
-        precision = _precision(self.coefs_)
-        blueprint = self._blueprint(units, examples.weight is not None, precision)
+        if self.batch_norm and smallest_batch(len(order), batch_size) < 2:
+            raise ValueError(
+                f"batch_norm cannot train on a batch of one row, and {len(order)} rows in batches of {batch_size} "
+                "leave one: choose another batch_size."
+            )
+        blueprint = self._blueprint(units, examples.weight is not None, _precision(self.coefs_))
+        callbacks = tuple(self.callbacks or ())
         with pool.borrowed(Trainer, blueprint, workers.threads(self.threads)) as trainer:
-            trainer.load(self.coefs_, self.intercepts_)
+            self._load(trainer)
             trainer.load_slots(self._optimizer.slots)
             try:
-                self._epochs(trainer, examples, order, held, batch_size, incremental)
+                Run(
+                    *(self, trainer, examples, order, held, batch_size, incremental),
+                    callbacks=callbacks,
+                ).train()
             except KeyboardInterrupt:
                 warnings.warn("Training interrupted by user.", stacklevel=4)
             self._take(trainer)
             self._optimizer.slots = trainer.slots
         if self.early_stopping:
-            self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
+            self.coefs_, self.intercepts_, self.normalization_ = self._best
 
-    def _held_out(self, examples: Examples) -> tuple[Array, Examples | None]:
-        """The numbers of the rows to train on, and the examples held out to score by."""
+    def _held_out(
+        self, examples: Examples, y: Any, validation_data: Any
+    ) -> tuple[Array, Held | None]:
+        """The numbers of the rows to train on, and the examples to score by."""
         rows = np.arange(len(examples.y))
+        if validation_data is not None:
+            return rows, self._given(validation_data)
         if not self.early_stopping:
             return rows, None
         kept, held = train_test_split(
@@ -248,7 +391,19 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
-        return kept, examples.rows(held)
+        return kept, Held(examples.rows(held), y[held])
+
+    def _given(self, validation_data: Any) -> Held:
+        """What the caller holds out."""
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+            raise ValueError("validation_data is (X, y) or (X, y, sample_weight).")
+        X, y, *weight = validation_data
+        X, y = self._checked(X), np.asarray(y)
+        if len(y) != X.shape[0]:
+            raise ValueError(f"validation_data has {X.shape[0]} rows of X but {len(y)} of y.")
+        y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
+        checked = _check_sample_weight(weight[0], X) if weight else None
+        return Held(Examples(_by_rows(X), self._encoded(y)[0], checked), y)
 
     def _batch_size(self, rows: int) -> int:
         if self.batch_size == "auto":
@@ -261,83 +416,29 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             )
         return int(min(self.batch_size, rows))
 
-    def _epochs(
-        self,
-        trainer: Trainer,
-        examples: Examples,
-        order: Array,
-        held: Examples | None,
-        batch_size: int,
-        incremental: bool,
-    ) -> None:
-        """Epoch after epoch, until there is no more improvement or the limit is reached."""
-        self.n_iter_ = 0
-        rows, descent = len(order), self._optimizer
-        steps = -(-rows // batch_size)
-        mixed = np.arange(rows)
-        while self.n_iter_ < self.max_iter:
-            if self.shuffle:
-                mixed = mixed[self._random_state.permutation(rows)]
-            rates = descent.rates(steps, self.max_iter)
-            for _, loss in trainer.epoch(
-                examples, order[mixed], batch_size, rates, updates=descent.updates
-            ):
-                self.loss_ = loss
-            descent.updates += steps
-            self.n_iter_ += 1
-            self.t_ += rows
-            self.loss_curve_.append(self.loss_)
-            self._tell_iteration(self.n_iter_, self.loss_)
-            self._count_improvements(trainer, held)
-            descent.epoch_ends(self.t_, self.loss_)
-            if self._no_improvement_count > self.n_iter_no_change:
-                change = descent.stands_still()
-                self._tell(
-                    f"{'Training loss' if held is None else 'Validation score'} did not improve more than "
-                    f"tol={self.tol:f} for {self.n_iter_no_change} consecutive epochs. {change or 'Stopping.'}"
-                )
-                if change is None:
-                    break
-                self._no_improvement_count = 0
-            if incremental:
-                break
-            if self.n_iter_ == self.max_iter:
-                warnings.warn(
-                    f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
-                    "hasn't converged yet.",
-                    ConvergenceWarning,
-                    stacklevel=5,
-                )
-
-    def _count_improvements(self, trainer: Trainer, held: Examples | None) -> None:
-        """Count the epochs that did not better the best by `tol`; keep the weights of the best score."""
-        if held is None:
-            worse = self.loss_ > self.best_loss_ - self.tol
-            self.best_loss_ = min(self.best_loss_, self.loss_)
-        else:
-            score = self._judge(held, trainer.predict(held.x))
-            assert self.validation_scores_ is not None
-            self.validation_scores_.append(score)
-            self._tell(f"Validation score: {score:f}")
-            worse = score < self.best_validation_score_ + self.tol
-            if score > self.best_validation_score_:
-                self.best_validation_score_ = score
-                self._best_coefs, self._best_intercepts = trainer.coefs, trainer.intercepts
-        self._no_improvement_count = self._no_improvement_count + 1 if worse else 0
-
-    def _tell_iteration(self, number: int, loss: float) -> None:
-        self._tell(f"Iteration {number}, loss = {loss:.8f}")
-
-    def _tell(self, line: str) -> None:
-        if self.verbose:
-            sys.stdout.write(line + "\n")
-
     def _check_solver(self) -> bool:
-        if self.solver not in STOCHASTIC:
+        if not self._stochastic:
             raise AttributeError(
                 f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
             )
         return True
+
+    @property
+    def model_(self) -> Sequential:
+        """The network as a `chainrule.Sequential` with these weights: to be saved, looked into, trained on."""
+        self._check_fitted()
+        precision = _precision(self.coefs_)
+        units = (np.shape(self.coefs_[0])[0], *(np.shape(coef)[1] for coef in self.coefs_))
+        model = Sequential(self._blueprint(units, False, precision).layers())
+        loss = self._output(precision)[1]
+        model.compile(self._rule(), _PLAIN.get(type(loss).__name__, loss), precision=precision)
+        model.build((units[0],))
+        arrays: list[Array] = []
+        for i, (coef, intercept) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
+            arrays += [coef, intercept]
+            arrays += self.normalization_[i] if i < len(self.normalization_) else []
+        model.set_weights(arrays)
+        return model
 
     # --- predict ---
 
@@ -345,41 +446,50 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         """Predictions for the rows of X: labels, or numbers."""
         return self._decoded(self._outputs(X))
 
-    def _outputs(self, X: Any) -> Array:
-        """The network's outputs, by the weights that `coefs_` and `intercepts_` hold now."""
+    def _check_fitted(self) -> None:
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)
+
+    def _outputs(self, X: Any) -> Array:
+        """The network's outputs, by the weights that `coefs_` and `intercepts_` hold now."""
+        if "estimators_" in self.__dict__:
+            return ensemble.outputs(self.estimators_, X)
+        self._check_fitted()
         X = self._checked(X)
         kind = X.dtype if X.dtype.kind == "f" else np.float64
         precision = _precision([*self.coefs_, np.empty(0, kind)])
         units = (X.shape[1], *(np.shape(coef)[1] for coef in self.coefs_))
         blueprint = self._blueprint(units, False, precision)
         with pool.borrowed(Predictor, blueprint, workers.threads(self.threads)) as predictor:
-            predictor.load(self.coefs_, self.intercepts_)
+            self._load(predictor)
             return predictor.predict(X)
 
     def _checked(self, X: Any) -> Any:
-        """X after scikit-learn's checks; arrays that need none are let through at once."""
+        """X after scikit-learn's checks, by rows; arrays that need none are let through at once."""
         plain = (
             type(X) is np.ndarray
             and X.dtype in (np.float64, np.float32)
             and X.ndim == 2
             and len(X) > 0
             and X.shape[1] == self.n_features_in_
-            and not hasattr(self, "feature_names_in_")
+            and self.__dict__.get("_preparation") is None
+            and "feature_names_in_" not in self.__dict__
             and np.isfinite(X.sum())
         )
         if plain:
             return X
+        if self.__dict__.get("_preparation") is not None:
+            return _by_rows(prepare(self, X, reset=False))
         return _by_rows(validate_data(self, X, accept_sparse=["csr", "csc"], reset=False))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = bool(self.impute)
         return tags
 
 
-def _precision(arrays: list[Array]) -> Precision:
+def _precision(arrays: Sequence[Array]) -> Precision:
     found = np.result_type(*(np.asarray(a).dtype for a in arrays))
     return "float32" if found == np.float32 else "float64"
 
@@ -387,3 +497,12 @@ def _precision(arrays: list[Array]) -> Precision:
 def _by_rows(X: Any) -> Any:
     """X as it is read row by row: C order, or compressed rows."""
     return X.tocsr() if hasattr(X, "toarray") else np.ascontiguousarray(X)
+
+
+# what models that are saved call the losses that estimators descend
+_PLAIN = {
+    "ClassLogLoss": losses.SparseCategoricalCrossentropy(),
+    "LabelLogLoss": losses.BinaryCrossentropy(),
+    "HalfSquaredLoss": losses.HalfSquaredError(),
+    "HalfPoissonDeviance": losses.Poisson(),
+}

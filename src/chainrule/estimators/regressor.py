@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -9,13 +10,14 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
+from chainrule import losses
 from chainrule.engines.program import Array
 from chainrule.estimators.multilayer import MultilayerPerceptron
-from chainrule.estimators.objective import HalfPoissonDeviance, HalfSquaredLoss, ReportedLoss
+from chainrule.estimators.objective import HalfPoissonDeviance, HalfSquaredLoss
 from chainrule.estimators.scores import r_squared
 from chainrule.estimators.trainer import Examples
+from chainrule.losses import Loss, Poisson
 
 
 class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
@@ -26,7 +28,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **MultilayerPerceptron._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "poisson"})],
+        "loss": [StrOptions({"squared_error", *losses.FAMILY.names()}), Loss, callable],
     }
 
     def __init__(
@@ -56,6 +58,13 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        dropout: float | Sequence[float] = 0.0,
+        batch_norm: bool = False,
+        scoring: Any = None,
+        callbacks: Sequence[Any] | None = None,
+        n_ensemble: int = 1,
+        impute: bool = False,
+        categorical_features: Any = "from_dtype",
         threads: int | None = None,
     ) -> None:
         self.loss = loss
@@ -82,32 +91,31 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.scoring = scoring
+        self.callbacks = callbacks
+        self.n_ensemble = n_ensemble
+        self.impute = impute
+        self.categorical_features = categorical_features
         self.threads = threads
 
-    def _validate_input(
-        self, X: Any, y: Any, incremental: bool, reset: bool
-    ) -> tuple[Any, Array, int]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            y_numeric=True,
-            dtype=(np.float64, np.float32),
-            reset=reset,
-        )
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        X, y = self._validated(X, y, y_numeric=True, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        targets = np.ascontiguousarray(y.reshape(len(y), -1), dtype=np.float64)
-        return X, targets, targets.shape[1]
+        return X, y
 
-    def _output(self, precision: str) -> tuple[str, ReportedLoss]:
-        return (
-            ("exp", HalfPoissonDeviance())
-            if self.loss == "poisson"
-            else ("identity", HalfSquaredLoss())
-        )
+    def _encoded(self, y: Any) -> tuple[Array, int]:
+        targets = np.ascontiguousarray(np.reshape(y, (len(y), -1)), dtype=np.float64)
+        return targets, targets.shape[1]
+
+    def _output(self, precision: str) -> tuple[str, Loss]:
+        if isinstance(self.loss, str) and self.loss in ("squared_error", "poisson"):
+            plain = self.loss == "squared_error"
+            return ("identity", HalfSquaredLoss()) if plain else ("exp", HalfPoissonDeviance())
+        loss = losses.get(self.loss)
+        return ("exp" if isinstance(loss, Poisson) else "identity"), loss
 
     def _judge(self, held: Examples, outputs: Array) -> float:
         return r_squared(held.y, outputs, held.weight)

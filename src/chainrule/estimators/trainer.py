@@ -69,6 +69,21 @@ class Predictor:
         for weight, array in zip(self.others, others, strict=True):
             self.state[weight.parameter] = array
 
+    @property
+    def coefs(self) -> list[Array]:
+        """The kernels now."""
+        return [self.state[kernel.parameter] for kernel, _ in self.dense]
+
+    @property
+    def intercepts(self) -> list[Array]:
+        """The biases now."""
+        return [self.state[bias.parameter] for _, bias in self.dense]
+
+    @property
+    def other_weights(self) -> list[Array]:
+        """The other layers' weights now."""
+        return [self.state[w.parameter] for w in self.others]
+
     def predict(self, x: Any, block: int = BLOCK) -> Array:
         """The network's outputs for some rows."""
         leaf, runner = self._prediction
@@ -109,21 +124,6 @@ class Trainer(Predictor):
                     self.state[parameter] = np.full(parameter.shape, first[name])
                 else:
                     self.state[parameter] = slots[i][name]
-
-    @property
-    def coefs(self) -> list[Array]:
-        """The kernels now."""
-        return [self.state[kernel.parameter] for kernel, _ in self.dense]
-
-    @property
-    def intercepts(self) -> list[Array]:
-        """The biases now."""
-        return [self.state[bias.parameter] for _, bias in self.dense]
-
-    @property
-    def other_weights(self) -> list[Array]:
-        """The other layers' weights now."""
-        return [self.state[w.parameter] for w in self.others]
 
     @property
     def slots(self) -> Slots:

@@ -1,0 +1,249 @@
+"""What the estimators can do beyond scikit-learn's."""
+
+import io
+import pickle
+import sys
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import balanced_accuracy_score
+
+import chainrule as cr
+from chainrule.estimators import MLPClassifier, MLPRegressor
+from chainrule.training import events
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+PIXELS, CLASSES = load_digits(return_X_y=True)
+PIXELS, CLASSES = PIXELS[:600] / 16, CLASSES[:600]
+TRAIN, TEST = slice(0, 400), slice(400, 600)
+PATIENTS, PROGRESS = load_diabetes(return_X_y=True)
+
+
+def fitted(**settings):
+    settings = {"max_iter": 30, "random_state": 0, "learning_rate_init": 0.01, **settings}
+    return MLPClassifier(**settings).fit(PIXELS[TRAIN], CLASSES[TRAIN])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"dropout": 0.2},
+        {"dropout": [0.1, 0.3], "hidden_layer_sizes": (60, 40)},
+        {"batch_norm": True},
+        {"activation": ["gelu", "tanh"], "hidden_layer_sizes": (60, 40)},
+        {"activation": cr.activations.LeakyReLU(0.1)},
+        {"solver": "rmsprop"},
+        {"solver": "adamw"},
+        {"solver": cr.optimizers.SGD(0.1, momentum=0.9)},
+        {"learning_rate": "cosine"},
+        {"learning_rate": cr.schedules.named("step", 0.02)},
+        {"loss": "categorical_crossentropy"},
+        {"loss": cr.losses.CategoricalCrossentropy(label_smoothing=0.1)},
+        {"loss": "hinge"},
+        {"class_weight": "balanced"},
+        {"n_ensemble": 3},
+        {"early_stopping": True, "scoring": "loss"},
+    ],
+    ids=str,
+)
+def test_it_learns_with(settings):
+    model = fitted(**settings)
+    assert model.score(PIXELS[TEST], CLASSES[TEST]) > 0.75
+    again = clone(model).fit(PIXELS[TRAIN], CLASSES[TRAIN])
+    np.testing.assert_array_equal(again.predict(PIXELS), model.predict(PIXELS))
+    copy = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(copy.predict(PIXELS), model.predict(PIXELS))
+
+
+def test_dropout_changes_training_but_not_prediction():
+    plain, dropped = fitted(), fitted(dropout=0.5)
+    assert dropped.loss_curve_[-1] > plain.loss_curve_[-1]
+    np.testing.assert_array_equal(
+        dropped.predict_proba(PIXELS[TEST]), dropped.predict_proba(PIXELS[TEST])
+    )
+
+
+@pytest.mark.parametrize("settings", [{}, {"batch_norm": True}, {"loss": "hinge"}], ids=str)
+def test_the_model_underneath_predicts_and_saves_the_same(settings, tmp_path):
+    model = fitted(**settings)
+    model.model_.save(tmp_path / "digits.chainrule")
+    found = cr.load(tmp_path / "digits.chainrule").predict(PIXELS[TEST])
+    np.testing.assert_array_equal(found, model._outputs(PIXELS[TEST]))
+
+
+def test_what_is_assigned_to_coefs_is_what_predicts():
+    model = fitted()
+    model.coefs_[-1][:] = 0.0
+    model.intercepts_[-1] = np.arange(10.0)
+    assert set(model.predict(PIXELS)) == {9}
+
+
+def test_batch_norm_goes_on_in_partial_fit_and_refuses_a_batch_of_one_row():
+    model = MLPClassifier(batch_norm=True, random_state=0)
+    for _ in range(5):
+        model.partial_fit(PIXELS, CLASSES, classes=np.arange(10))
+    assert model.loss_curve_[-1] < model.loss_curve_[0]
+    with pytest.raises(ValueError, match="leave one: choose another batch_size"):
+        MLPClassifier(batch_norm=True, batch_size=100).fit(PIXELS[:201], CLASSES[:201])
+
+
+def test_validation_data_gives_both_curves_and_is_what_early_stopping_goes_by():
+    held = PIXELS[TEST], CLASSES[TEST]
+    model = MLPClassifier(max_iter=15, random_state=0)
+    model.fit(PIXELS[TRAIN], CLASSES[TRAIN], validation_data=held)
+    assert len(model.loss_curve_) == len(model.validation_loss_curve_) == 15
+    assert model.validation_scores_[-1] == pytest.approx(model.score(*held))
+    probabilities = model.predict_proba(held[0])[np.arange(200), held[1]]
+    assert model.validation_loss_curve_[-1] == pytest.approx(-np.log(probabilities).mean())
+    plain = MLPClassifier(max_iter=15, random_state=0).fit(PIXELS[TRAIN], CLASSES[TRAIN])
+    np.testing.assert_array_equal(plain.coefs_[0], model.coefs_[0])
+    stopped = MLPClassifier(early_stopping=True, random_state=0, tol=0.0, n_iter_no_change=3)
+    stopped.fit(PIXELS[TRAIN], CLASSES[TRAIN], validation_data=held)
+    assert stopped.score(*held) == pytest.approx(max(stopped.validation_scores_))
+
+
+def test_early_stopping_can_go_by_any_scorer_of_scikit_learn():
+    held = PIXELS[TEST], CLASSES[TEST]
+    model = MLPClassifier(
+        early_stopping=True, scoring="balanced_accuracy", random_state=0, max_iter=20
+    )
+    model.fit(PIXELS[TRAIN], CLASSES[TRAIN], validation_data=held)
+    expected = balanced_accuracy_score(held[1], model.predict(held[0]))
+    assert model.best_validation_score_ == pytest.approx(expected)
+
+
+def test_class_weights_are_sample_weights_by_class():
+    by_class = {c: 1.0 + c for c in range(10)}
+    model = fitted(class_weight=by_class)
+    settings = {"max_iter": 30, "random_state": 0, "learning_rate_init": 0.01}
+    expected = MLPClassifier(**settings).fit(
+        PIXELS[TRAIN], CLASSES[TRAIN], sample_weight=1.0 + CLASSES[TRAIN]
+    )
+    np.testing.assert_array_equal(model.coefs_[0], expected.coefs_[0])
+
+
+def test_callbacks_hear_every_epoch_and_may_stop():
+    heard = []
+
+    def listen(event):
+        heard.append(event)
+        return "that is enough" if event.epoch == 3 else None
+
+    model = fitted(callbacks=[listen])
+    epochs = [e for e in heard if isinstance(e, events.EpochEnd)]
+    assert [e.logs["loss"] for e in epochs] == model.loss_curve_
+    assert len(epochs) == model.n_iter_ == 3
+    assert isinstance(heard[0], events.TrainingStarted)
+    assert heard[-1].reason == "that is enough"
+
+
+def test_an_ensemble_is_the_mean_of_its_members():
+    model = fitted(n_ensemble=3)
+    members = [m.predict_proba(PIXELS[TEST]) for m in model.estimators_]
+    np.testing.assert_allclose(model.predict_proba(PIXELS[TEST]), np.mean(members, axis=0))
+    assert not np.array_equal(members[0], members[1])
+
+
+def test_missing_numbers_are_filled_when_asked():
+    gaps = PIXELS.copy()
+    gaps[np.random.default_rng(0).random(gaps.shape) < 0.1] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        MLPClassifier().fit(gaps, CLASSES)
+    model = MLPClassifier(impute=True, random_state=0, max_iter=50).fit(gaps[TRAIN], CLASSES[TRAIN])
+    assert model.score(gaps[TEST], CLASSES[TEST]) > 0.7
+    assert model.n_features_in_ == 64
+    with pytest.raises(ValueError, match="64 features"):
+        model.predict(gaps[:, :60])
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_categories_of_a_frame_become_columns(make):
+    sex = np.where(PATIENTS[:, 1] > 0, "x", "y")
+    frame = make({"age": PATIENTS[:, 0], "sex": sex, "bmi": PATIENTS[:, 2]})
+    model = MLPRegressor(solver="lbfgs", max_iter=30, random_state=0).fit(frame, PROGRESS)
+    assert list(model.feature_names_in_) == ["age", "sex", "bmi"]
+    assert model.coefs_[0].shape[0] == 4
+    assert model.score(frame, PROGRESS) > 0.3
+    other = make({"age": [0.0], "sex": ["unheard of"], "bmi": [0.0]})
+    assert np.isfinite(model.predict(other)).all()
+
+
+def test_named_columns_can_be_categories_of_an_array():
+    codes = np.column_stack([np.arange(300) % 3, np.arange(300) % 5]).astype(float)
+    model = MLPClassifier(categorical_features=[0], random_state=0, max_iter=100)
+    model.fit(codes, codes[:, 0])
+    assert model.coefs_[0].shape[0] == 4
+    assert model.score(codes, codes[:, 0]) == 1.0
+
+
+def test_a_progress_line_is_written_anew_on_stderr(monkeypatch):
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", shown)
+    fitted(verbose="progress")
+    assert "\rEpoch 30/30  loss" in shown.getvalue().replace("\x1b[K", "")
+    assert shown.getvalue().endswith("\n")
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_workers_of_a_pool_use_one_thread_each(backend):
+    found = Parallel(n_jobs=2, backend=backend)(
+        delayed(_threads_and_prediction)() for _ in range(2)
+    )
+    assert [threads for threads, _ in found] == [1, 1]
+    np.testing.assert_array_equal(found[0][1], fitted().predict_proba(PIXELS[TEST]))
+
+
+def _threads_and_prediction():
+    import warnings
+
+    from chainrule.estimators import workers
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return workers.threads(None), fitted().predict_proba(PIXELS[TEST])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_number_of_threads_does_not_change_a_bit(threads):
+    settings = {"hidden_layer_sizes": (300,), "max_iter": 3}
+    np.testing.assert_array_equal(
+        fitted(threads=threads, **settings).coefs_[0], fitted(**settings).coefs_[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"dropout": 1.0}, r"The 'dropout' parameter of MLPClassifier must be .*Got 1.0 instead"),
+        ({"dropout": [0.1, 0.2]}, "a list of 1, one for each hidden layer"),
+        ({"activation": "reluu"}, "The 'activation' parameter .*Got 'reluu' instead"),
+        ({"activation": ["relu", "tanh"]}, "lists 2 activations for 1 hidden layers"),
+        ({"solver": "adm"}, "The 'solver' parameter .* Got 'adm' instead"),
+        ({"loss": "hing"}, "The 'loss' parameter .* Got 'hing' instead"),
+        ({"scoring": "acc"}, "The 'scoring' parameter .* Got 'acc' instead"),
+        ({"solver": "lbfgs", "batch_norm": True}, "use solver='adam' or 'sgd'"),
+    ],
+    ids=str,
+)
+def test_a_wrong_setting_is_named(settings, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        fitted(**settings)
+
+
+def test_an_unfitted_estimator_says_so():
+    for method in ("predict", "predict_proba"):
+        with pytest.raises(NotFittedError):
+            getattr(MLPClassifier(), method)(PIXELS)
+    with pytest.raises(NotFittedError):
+        MLPRegressor().model_  # noqa: B018
+
+
+def test_scores_that_are_no_probabilities_are_not_called_so():
+    assert not hasattr(fitted(loss="hinge"), "predict_proba")
