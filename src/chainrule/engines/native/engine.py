@@ -12,7 +12,7 @@ from chainrule.engines.native.lowering import lower
 from chainrule.engines.native.plan import Instruction, Plan
 from chainrule.engines.program import Array, Program, Runner, State, row_count
 from chainrule.errors import DataError
-from chainrule.graph import Input, Parameter
+from chainrule.graph import Input, Parameter, Shape
 
 ELEMENTS = ("float32", "float64", "uint8", "int64")
 
@@ -28,7 +28,8 @@ class NativeRunner:
         for buffer, value in self.plan.constants.items():
             self._runner.write(buffer, np.ascontiguousarray(value, state.precision).reshape(-1))
         self._parameters = [(p, b) for p, b in self.buffers.items() if isinstance(p, Parameter)]
-        self._changed = [(p, self.buffers[p]) for p, _ in program.assignments]
+        self._changed = [(p, self.buffers[p], _size(p.shape)) for p, _ in program.assignments]
+        self._there: dict[Parameter, Array] = {}  # what the parameters' buffers hold
 
     def once(
         self, data: Mapping[Input, Any], scalars: Mapping[Input, Any] | None = None
@@ -77,7 +78,10 @@ class NativeRunner:
         before: list[float],
     ) -> list[float]:
         for parameter, buffer in self._parameters:
-            self._runner.write(buffer, np.ascontiguousarray(self.state[parameter]).reshape(-1))
+            array = self.state.arrays[parameter]
+            if self._there.get(parameter) is not array:  # arrays are replaced, never written into
+                self._runner.write(buffer, np.ascontiguousarray(array).reshape(-1))
+                self._there[parameter] = array
         sources = [
             (self.buffers[leaf], _rows(array, self.state.precision))
             for leaf, array in data.items()
@@ -104,9 +108,9 @@ class NativeRunner:
             )
         except IndexError as error:
             raise DataError(f"The data do not fit the model: {error}.") from error
-        for parameter, buffer in self._changed:
-            shape = self.state[parameter].shape
-            self.state.arrays[parameter] = self._runner.read(buffer, *_size(shape)).reshape(shape)
+        for parameter, buffer, size in self._changed:
+            array = self._runner.read(buffer, *size).reshape(parameter.shape)
+            self.state.arrays[parameter] = self._there[parameter] = array
         return list(sums)
 
     def _read(self, name: str, rows: int) -> Array:
@@ -131,11 +135,13 @@ class Native:
         return NativeRunner(program, state, threads)
 
 
-def _size(shape: tuple[int, ...]) -> tuple[int, int]:
+def _size(shape: Shape) -> tuple[int, int]:
     """Rows and columns of a parameter's buffer."""
-    if len(shape) < 2:
-        return 1, int(np.prod(shape, dtype=int))
-    return int(np.prod(shape[:-1])), shape[-1]
+    rows, columns = 1, 1
+    for dimension in shape:
+        assert isinstance(dimension, int)
+        rows, columns = rows * columns, dimension
+    return rows, columns
 
 
 def _rows(array: Any, precision: str) -> Array:
