@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given
@@ -133,6 +135,23 @@ def test_uniform_and_normal_numbers_have_their_distributions(dtype: type) -> Non
     assert normal.dtype == dtype
     assert stats.kstest(normal, "norm").pvalue > 1e-3
     assert abs(np.corrcoef(normal[:-1:2], normal[1::2])[0, 1]) < 0.02
+
+
+def test_normal_numbers_are_box_and_mullers_within_four_units_in_the_last_place() -> None:
+    pairs = random.uniform(5, 6, Stream.NOISE, 4000).reshape(-1, 2)
+    drawn = random.normal(5, 6, Stream.NOISE, 4000).reshape(-1, 2)
+    with mpmath.workprec(120):
+        for (u0, u1), (x, y) in zip(pairs.tolist(), drawn.tolist(), strict=True):
+            radius = mpmath.sqrt(-2 * mpmath.log(1 - mpmath.mpf(u0)))
+            for ours, function in ((x, mpmath.cospi), (y, mpmath.sinpi)):
+                exact = radius * function(2 * mpmath.mpf(u1))
+                assert abs(ours - exact) <= 4 * np.spacing(abs(ours))
+
+
+def test_normal_numbers_have_the_same_bits_on_every_machine() -> None:
+    drawn = random.normal(2**40 + 1, 2**33, Stream.WEIGHTS.at(3), 100_001)
+    digest = hashlib.sha256(drawn.astype("<f8").tobytes()).hexdigest()
+    assert digest == "cd17899daad234affb25cf3ba9259e246dd8147ac403a0671431c89267480843"
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.integers(0, 300))

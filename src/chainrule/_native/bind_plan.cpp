@@ -7,6 +7,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <memory>
@@ -51,6 +52,9 @@ const std::map<std::string, Opcode> opcode_names{
     {"gather", Opcode::gather},
     {"scatter_add", Opcode::scatter_add},
     {"dropout_mask", Opcode::dropout_mask},
+    {"normal_noise", Opcode::normal_noise},
+    {"random_flip", Opcode::random_flip},
+    {"random_shift", Opcode::random_shift},
     {"to_real", Opcode::to_real},
     {"to_column", Opcode::to_column},
     {"to_matrix", Opcode::to_matrix},
@@ -69,7 +73,7 @@ const std::map<std::string, Spread> spread_names{{"full", Spread::full},
 using PlanCode = std::vector<std::vector<int>>;  // micro-operation, dst, sources
 using PlanInstruction =
     std::tuple<std::string, int, int, int, int, PlanCode, std::vector<std::pair<int, std::string>>,
-               int, std::tuple<int, int, int>, double>;
+               int, std::vector<std::int64_t>, double>;
 
 template <class T>
 void make_plan(Runner<T>* place, const std::vector<std::tuple<std::string, int, int>>& spaces,
@@ -82,7 +86,9 @@ void make_plan(Runner<T>* place, const std::vector<std::tuple<std::string, int, 
         made.op = named(opcode_names, op);
         made.out = out, made.also = also, made.a = a, made.b = b;
         made.registers = registers, made.real = real;
-        made.integers = {std::get<0>(integers), std::get<1>(integers), std::get<2>(integers)};
+        if (integers.size() > made.integers.size())
+            throw nb::value_error("an instruction has at most 7 integers");
+        std::copy(integers.begin(), integers.end(), made.integers.begin());
         for (const auto& numbers : code) {
             MicroOp& micro = made.code.emplace_back();
             if (numbers.size() < 2 || numbers.size() > 2 + max_sources)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "noise.hpp"
 #include "panels.hpp"
 
 namespace chainrule {
@@ -65,6 +66,13 @@ double Instructions<T>::work_of(int number, const Workspace<T>& at) const {
                        at.columns_of(instruction.b) / 8;
         case Opcode::elementwise:
             return elements(instruction.out) * static_cast<double>(instruction.code.size()) / 8;
+        case Opcode::dropout_mask:
+            return elements(instruction.out) * 2;
+        case Opcode::normal_noise:
+            return elements(instruction.out) * 16;
+        case Opcode::random_flip:
+        case Opcode::random_shift:
+            return elements(instruction.out) * 2;
         default:
             return elements(instruction.a);
     }
@@ -89,8 +97,12 @@ void Instructions<T>::carry_out(int number, Workspace<T>& at, T* scratch, int pa
         case Opcode::row_argmax:
         case Opcode::sparse_cross_entropy:
         case Opcode::transpose:
-        case Opcode::dropout_mask:
             return rowwise(instruction, at, part, parts);
+        case Opcode::dropout_mask:
+        case Opcode::normal_noise:
+        case Opcode::random_flip:
+        case Opcode::random_shift:
+            return draw(instruction, at, part, parts);
         default:
             if (part == 0) whole(instruction, at);
     }
@@ -176,6 +188,7 @@ void Instructions<T>::product_tn(int number, const Workspace<T>& at, T* scratch,
                        ? own
                        : at.data(instruction.out) +
                              (static_cast<std::size_t>(panel) * rows + row) * panel_;
+        at.prefetch(number, panel, row, std::min(panel_, rows - row));
         tn_block(instruction, at, panel, source, false, block);
         if (rows == 1 && columns == 1) std::fill_n(block + 1, panel_ - 1, block[0]);
         finish(number, at, block, panel, row, std::min(panel_, rows - row), scratch);
@@ -219,13 +232,11 @@ void Instructions<T>::elementwise(int number, const Workspace<T>& at, T* scratch
 template <class T>
 void Instructions<T>::rowwise(const Instruction& instruction, const Workspace<T>& at, int part,
                               int parts) const {
-    const bool makes_rows = instruction.op == Opcode::dropout_mask;
-    const int shape = makes_rows ? instruction.out : instruction.a;
-    const int rows = at.rows_of(shape), columns = at.columns_of(shape);
+    const int rows = at.rows_of(instruction.a), columns = at.columns_of(instruction.a);
     const int out = instruction.out;
-    const T* a = makes_rows ? nullptr : at.data(instruction.a);
+    const T* a = at.data(instruction.a);
     const bool by_panel = instruction.op == Opcode::transpose;
-    const Share share(by_panel ? at.panels_of(shape) : rows, part, parts);
+    const Share share(by_panel ? at.panels_of(instruction.a) : rows, part, parts);
     const int begin = share.begin, end = share.end;
     switch (instruction.op) {
         case Opcode::softmax:
@@ -248,25 +259,54 @@ void Instructions<T>::rowwise(const Instruction& instruction, const Workspace<T>
                 a, at.integers(instruction.b), rows, columns, begin, end, at.data(out),
                 instruction.also < 0 ? nullptr : at.data(instruction.also));
             break;
-        case Opcode::transpose:
+        default:
             kernels_.transpose(a, rows, columns, begin, end, at.data(out));
-            break;
-        default: {
-            auto key = at.key(instruction.a);
-            if (instruction.integers[1] > 0) {
-                const std::uint64_t counter = key[2] | static_cast<std::uint64_t>(key[3]) << 32;
-                key[2] = static_cast<std::uint32_t>(
-                    counter % static_cast<std::uint64_t>(instruction.integers[1]));
-                key[3] = 0;
-            }
-            const bool batch = plan_.buffers[out].rows == batch_rows;
-            dropout_panels(key.data(), static_cast<std::uint32_t>(instruction.integers[0]),
-                           instruction.real, rows, columns, panel_, at.data(out), begin, end,
-                           batch ? at.first_row : 0);
-        }
     }
     if (plan_.buffers[out].layout == Layout::scalar && begin < end)
         at.set_scalar(out, at.data(out)[0]);
+}
+
+// What random numbers decide: masks, noise, and how images are changed.
+template <class T>
+void Instructions<T>::draw(const Instruction& instruction, const Workspace<T>& at, int part,
+                           int parts) const {
+    const int out = instruction.out;
+    const int rows = at.rows_of(out), columns = at.columns_of(out);
+    const Share share(rows, part, parts);
+    const int begins = plan_.buffers[out].rows == batch_rows ? at.first_row : 0;
+    const auto& integers = instruction.integers;
+    const auto whole = [&](int i) { return static_cast<int>(integers[i]); };
+    const auto stream = static_cast<std::uint32_t>(integers[0]);
+    const ImageShape shape{whole(1), whole(2), whole(3)};
+    T* const to = at.data(out);
+    switch (instruction.op) {
+        case Opcode::dropout_mask: {
+            auto key = at.key(instruction.a);
+            if (integers[1] > 0) {
+                const std::uint64_t counter = key[2] | static_cast<std::uint64_t>(key[3]) << 32;
+                const auto cycle = static_cast<std::uint64_t>(integers[1]);
+                key[2] = static_cast<std::uint32_t>(counter % cycle);
+                key[3] = 0;
+            }
+            dropout_panels(key.data(), stream, instruction.real, rows, columns, panel_, to,
+                           share.begin, share.end, begins);
+            break;
+        }
+        case Opcode::normal_noise:
+            normal_panels(at.key(instruction.a).data(), stream, rows, columns, panel_, to,
+                          share.begin, share.end, begins);
+            break;
+        case Opcode::random_flip:
+            flip_panels(at.key(instruction.b).data(), stream, shape, whole(4),
+                        at.data(instruction.a), rows, panel_, to, share.begin, share.end, begins);
+            break;
+        default:
+            shift_panels(at.key(instruction.b).data(), stream, shape, whole(4), whole(5),
+                         integers[6] != 0, at.data(instruction.a), rows, panel_, to, share.begin,
+                         share.end, begins);
+    }
+    if (plan_.buffers[out].layout == Layout::scalar && share.begin < share.end)
+        at.set_scalar(out, to[0]);
 }
 
 // What is not worth sharing out.
@@ -307,7 +347,9 @@ void Instructions<T>::whole(const Instruction& instruction, const Workspace<T>& 
             return;
         }
         case Opcode::copy_columns: {
-            const auto [from, begin, count] = instruction.integers;
+            const int from = static_cast<int>(instruction.integers[0]);
+            const int begin = static_cast<int>(instruction.integers[1]);
+            const int count = static_cast<int>(instruction.integers[2]);
             const int n = at.rows_of(instruction.a);
             for (int j = 0; j < count; ++j)
                 for (int i = 0; i < n; ++i)

@@ -41,6 +41,7 @@ class Instructions {
     void sum_columns(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
     void elementwise(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
     void rowwise(const Instruction& instruction, const Workspace<T>& at, int part, int parts) const;
+    void draw(const Instruction& instruction, const Workspace<T>& at, int part, int parts) const;
     void whole(const Instruction& instruction, const Workspace<T>& at);
     void tn_block(const Instruction& instruction, const Workspace<T>& at, int panel, int source,
                   bool continues, T* block) const;

@@ -28,7 +28,10 @@ enum class Opcode : std::uint8_t {
     gather,
     scatter_add,   // table a and integers b → matrix; its transpose
     dropout_mask,  // key a → matrix
-    to_real,       // column of integers → column
+    normal_noise,
+    random_flip,  // images a, key b → matrix
+    random_shift,
+    to_real,  // column of integers → column
     to_column,
     to_matrix,     // a matrix of one column ↔ a column
     copy_columns,  // columns [from, from + count) of a to columns [to, …) of out
@@ -53,8 +56,10 @@ struct Instruction {
     std::vector<int> operands;
     std::vector<Spread> spreads;
     int registers = 0;
-    std::array<int, 3> integers{};  // copy_columns: from, to, count; dropout: stream, cycle
-    double real = 0;                // dropout: rate
+    // copy_columns: from, to, count; of what is drawn: stream, then for dropout cycle; for images
+    // height, width, channels, then for flips axis; for shifts rows, columns, whether back
+    std::array<std::int64_t, 7> integers{};
+    double real = 0;  // dropout: rate
 };
 
 struct Plan {

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "kernels.hpp"
+#include "noise.hpp"
 #include "panels.hpp"
 #include "team.hpp"
 
@@ -135,7 +136,7 @@ auto transposed(const std::string& isa, const Matrix<T>& x, const std::vector<in
 template <typename T>
 using Rowwise = void (*)(const T*, int, int, int, int, T*);
 
-template <typename T, Rowwise<T> chainrule::Kernels<T>::*kernel>
+template <typename T, Rowwise<T> chainrule::Kernels<T>::* kernel>
 auto rows_to_matrix(const std::string& isa, const Matrix<T>& x, const std::vector<int>& cuts) {
     const auto& kernels = kernels_of<T>(isa);
     Panels<T> from(x, kernels.panel_width), to(from.rows, from.columns, kernels.panel_width);
@@ -156,7 +157,7 @@ auto rows_to_column(const std::string& isa, const Matrix<T>& x, const std::vecto
     return out;
 }
 
-template <typename T, Rowwise<T> chainrule::Kernels<T>::*kernel>
+template <typename T, Rowwise<T> chainrule::Kernels<T>::* kernel>
 auto rows_to_numbers(const std::string& isa, const Matrix<T>& x, const std::vector<int>& cuts) {
     return rows_to_column<T, T>(
         isa, x, cuts, [](auto& kernels, auto& from, int first, int last, T* out) {
@@ -286,6 +287,60 @@ auto dropout_panels(const Items<std::uint32_t>& key, std::uint32_t stream, doubl
     return out;
 }
 
+template <typename T>
+auto normal_panels(const Items<std::uint32_t>& key, std::uint32_t stream, int rows, int columns,
+                   int panel, int begins, const std::vector<int>& cuts) {
+    if (key.shape(0) != 4) throw nb::value_error("a key has four words");
+    auto out = laid_out<T>(rows, columns, panel);
+    in_pieces(rows, cuts, [&](int first, int last) {
+        chainrule::normal_panels(key.data(), stream, rows, columns, panel, out.data(), first, last,
+                                 begins);
+    });
+    return out;
+}
+
+// Images (rows, height, width, channels), mirrored or moved, in panels on the way.
+template <typename T>
+using Images = nb::ndarray<const T, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
+
+template <typename T, class F>
+auto changed_images(const Items<std::uint32_t>& key, const Images<T>& images, int panel,
+                    const std::vector<int>& cuts, F change) {
+    if (key.shape(0) != 4) throw nb::value_error("a key has four words");
+    const auto size = [&](int axis) { return static_cast<int>(images.shape(axis)); };
+    const chainrule::ImageShape shape{size(1), size(2), size(3)};
+    const int rows = size(0), columns = shape.height * shape.width * shape.channels;
+    Panels<T> from(rows, columns, panel), to(rows, columns, panel);
+    chainrule::to_panels(images.data(), rows, columns, panel, from.data.data());
+    in_pieces(rows, cuts, [&](int first, int last) {
+        change(shape, from.data.data(), rows, to.data.data(), first, last);
+    });
+    return to.array();
+}
+
+template <typename T>
+auto flip_panels(const Items<std::uint32_t>& key, std::uint32_t stream, const Images<T>& images,
+                 int axis, int panel, int begins, const std::vector<int>& cuts) {
+    return changed_images(
+        key, images, panel, cuts,
+        [&](const auto& shape, const T* from, int rows, T* to, int first, int last) {
+            chainrule::flip_panels(key.data(), stream, shape, axis, from, rows, panel, to, first,
+                                   last, begins);
+        });
+}
+
+template <typename T>
+auto shift_panels(const Items<std::uint32_t>& key, std::uint32_t stream, const Images<T>& images,
+                  int down, int right, bool reverse, int panel, int begins,
+                  const std::vector<int>& cuts) {
+    return changed_images(
+        key, images, panel, cuts,
+        [&](const auto& shape, const T* from, int rows, T* to, int first, int last) {
+            chainrule::shift_panels(key.data(), stream, shape, down, right, reverse, from, rows,
+                                    panel, to, first, last, begins);
+        });
+}
+
 // What the tests ask of a team: in each round every thread adds what its neighbour had after the
 // round before. Returns the sum of all, and how many threads took subnormal numbers as zero
 // meanwhile.
@@ -340,6 +395,15 @@ void define_gathers(nb::module_& m) {
     m.def("gather_integers", gather_integers<E>, "data"_a, "chosen"_a, doc);
 }
 
+template <typename T>
+void define_images(nb::module_& m) {
+    const char* doc = "See noise.hpp.";
+    m.def("flip_panels", flip_panels<T>, "key"_a, "stream"_a, "images"_a, "axis"_a, "panel"_a,
+          "begins"_a, "cuts"_a, doc);
+    m.def("shift_panels", shift_panels<T>, "key"_a, "stream"_a, "images"_a, "down"_a, "right"_a,
+          "reverse"_a, "panel"_a, "begins"_a, "cuts"_a, doc);
+}
+
 inline void define_testing(nb::module_& m) {
     define_kernels<float>(m);
     define_kernels<double>(m);
@@ -352,6 +416,12 @@ inline void define_testing(nb::module_& m) {
           "columns"_a, "panel"_a, "cuts"_a, doc);
     m.def("dropout_panels64", dropout_panels<double>, "key"_a, "stream"_a, "rate"_a, "rows"_a,
           "columns"_a, "panel"_a, "cuts"_a, doc);
+    m.def("normal_panels32", normal_panels<float>, "key"_a, "stream"_a, "rows"_a, "columns"_a,
+          "panel"_a, "begins"_a, "cuts"_a, "See noise.hpp.");
+    m.def("normal_panels64", normal_panels<double>, "key"_a, "stream"_a, "rows"_a, "columns"_a,
+          "panel"_a, "begins"_a, "cuts"_a, "See noise.hpp.");
+    define_images<float>(m);
+    define_images<double>(m);
     nb::class_<chainrule::Team>(m, "Team", "See team.hpp.")
         .def(nb::init<>())
         .def("check", check_team, "threads"_a, "rounds"_a,

@@ -56,6 +56,7 @@ class Workspace {
           keys_(plan.buffers.size()) {
         for (std::size_t i = 0; i < plan.buffers.size(); ++i)
             if (plan.buffers[i].rows != batch_rows) reserve(i, plan.buffers[i].rows);
+        place_operands();  // of what does not depend on the rows
     }
 
     // One with rows of its own that shares everything else.
@@ -107,6 +108,17 @@ class Workspace {
                 reach.at.data ? reach.at.data + panel * reach.panel + row * reach.row : own;
         }
         return static_cast<int>(reaches.size());
+    }
+
+    // Asks for the code's operands of a block, from whatever cache they are in.
+    void prefetch(int instruction, int panel, int row, int rows) const {
+        constexpr std::size_t line = 64;
+        for (const Reach& reach : reaches_[instruction]) {
+            if (reach.row != panel_ || reach.at.data == nullptr) continue;
+            const T* block = reach.at.data + panel * reach.panel + row * reach.row;
+            for (int i = 0; i < rows * panel_; i += line / sizeof(T))
+                __builtin_prefetch(block + i, 1);
+        }
     }
 
     int first_row = 0;

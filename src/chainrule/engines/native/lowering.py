@@ -91,7 +91,7 @@ class _Draft:
         default_factory=list
     )  # micro, slot, sources
     product: int = -1  # the slot of a product's own result
-    integers: tuple[int, int, int] = (0, 0, 0)
+    integers: tuple[int, ...] = ()
     real: float = 0.0
 
 
@@ -298,9 +298,10 @@ class Lowering:
             raise NoKernel(value)
         if name == "real" and self.spaces[sources[0]].layout == "integers":
             return self._real(sources[0], value)
-        if value.rank > 2 and any(x.shape not in ((), value.shape) for x in value.inputs):
+        space = space_of(value)
+        if value.rank > 2 and any(self.spaces[s] not in (SCALAR, space) for s in sources):
             raise NoKernel(value, "of more than two axes")
-        return self.elementwise(value.op, value, space_of(value), sources)
+        return self.elementwise(value.op, value, space, sources)
 
     # --- assignments ---
 
@@ -566,15 +567,15 @@ def _rowwise(opcode: str) -> Rule:
 def _subtract(lowering: Lowering, value: Value, sources: list[int]) -> int:
     """softmax(z) − one_hot(y), the gradient of the cross-entropy, is made beside the loss."""
     left, right = value.inputs
-    if left.op is not None and right.op is not None and left.shape == right.shape:
-        if (left.op.name, right.op.name) == ("softmax", "one_hot"):
-            logits, labels = lowering.slot_of[left.inputs[0]], lowering.slot_of[right.inputs[0]]
-            for at, draft in enumerate(lowering.drafts):
-                found = (draft.opcode, draft.a, draft.b)
-                if found == ("sparse_cross_entropy", lowering.settled(logits), labels):
-                    if draft.also < 0:
-                        draft.also = lowering.slot(space_of(value), at, stored=True)
-                    return draft.also
+    names = [x.op.name if x.op is not None else "" for x in value.inputs]
+    if names == ["softmax", "one_hot"] and left.shape == right.shape:
+        logits = lowering.settled(lowering.slot_of[left.inputs[0]])
+        labels = lowering.slot_of[right.inputs[0]]
+        for at, draft in enumerate(lowering.drafts):
+            if (draft.opcode, draft.a, draft.b) == ("sparse_cross_entropy", logits, labels):
+                if draft.also < 0:
+                    draft.also = lowering.slot(space_of(value), at, stored=True)
+                return draft.also
     assert value.op is not None
     return lowering.elementwise(value.op, value, space_of(value), sources)
 
@@ -618,12 +619,50 @@ def _transpose(lowering: Lowering, value: Value, sources: list[int]) -> int:
 
 def _dropout_mask(lowering: Lowering, value: Value, sources: list[int]) -> int:
     op: Any = value.op
+    return _drawn(lowering, value, sources, (op.stream, op.cycle or 0), real=op.rate)
+
+
+def _normal_noise(lowering: Lowering, value: Value, sources: list[int]) -> int:
+    op: Any = value.op
+    return _drawn(lowering, value, sources, (op.stream,))
+
+
+def _random_flip(lowering: Lowering, value: Value, sources: list[int]) -> int:
+    op: Any = value.op
+    return _changed_images(lowering, value, sources, op.axis)
+
+
+def _random_shift(lowering: Lowering, value: Value, sources: list[int]) -> int:
+    op: Any = value.op
+    return _changed_images(lowering, value, sources, op.rows, op.columns, int(op.reverse))
+
+
+def _changed_images(lowering: Lowering, value: Value, sources: list[int], *settings: int) -> int:
+    op: Any = value.op
+    images, key = sources
+    if not isinstance(value.shape[0], Batch) or lowering.spaces[images].layout == "integers":
+        raise NoKernel(value, "on images that are not rows of real numbers")
+    _, height, width, *channels = value.shape
+    integers = (op.stream, height, width, *(channels or [1]), *settings)
+    return _drawn(lowering, value, [_matrix(lowering, images), key], integers)
+
+
+def _drawn(
+    lowering: Lowering, value: Value, sources: list[int], integers: tuple[int, ...], **settings: Any
+) -> int:
+    """What a key decides, stream first among the integers."""
+    assert value.op is not None
+    if lowering.spaces[sources[-1]].layout != "key":
+        raise NoKernel(value, "with a key that is not an input")
     wanted = space_of(value)
-    drawn = Space("matrix", wanted.rows, wanted.columns)
     made = lowering.instruction(
-        "dropout_mask", drawn, sources[0], integers=(op.stream, op.cycle or 0, 0), real=op.rate
+        value.op.name,
+        _shaped(wanted.rows, wanted.columns),
+        *sources,
+        integers=integers,
+        **settings,
     )
-    return _as(lowering, made, wanted) if wanted != SCALAR else made
+    return _as(lowering, made, wanted)
 
 
 def _batch_size(lowering: Lowering, value: Value, sources: list[int]) -> int:
@@ -689,6 +728,9 @@ RULES: dict[str, Rule] = {
     "scatter_add": _scatter_add,
     "transpose": _transpose,
     "dropout_mask": _dropout_mask,
+    "normal_noise": _normal_noise,
+    "random_flip": _random_flip,
+    "random_shift": _random_shift,
     "batch_size": _batch_size,
     "concatenate": _concatenate,
     "slice": _slice,

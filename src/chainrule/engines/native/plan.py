@@ -33,7 +33,7 @@ class Instruction:
     code: list[tuple[str, int, list[int]]] = field(default_factory=list)  # micro, dst, sources
     operands: list[tuple[int, Spread]] = field(default_factory=list)
     registers: int = 0
-    integers: tuple[int, int, int] = (0, 0, 0)
+    integers: tuple[int, ...] = ()
     real: float = 0.0
 
 
