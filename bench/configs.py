@@ -97,3 +97,8 @@ QUICK = {
     "digits": Config("digits", (64, 64, 10), 32, 256),
     "simple": Config("simple", (4, 32, 16, 4), 500, 500, "tanh", False),
 }
+
+
+def configs(quick: bool) -> Mapping[str, Config]:
+    """The configurations, or small ones of the same names."""
+    return QUICK if quick else CONFIGS

@@ -26,6 +26,7 @@ def describe() -> dict[str, Any]:
         "vectors": _vectors(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
+        "load": os.getloadavg()[0],
         "date": time.strftime("%Y-%m-%d"),
     }
 

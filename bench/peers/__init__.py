@@ -2,7 +2,8 @@
 
 A module has `versions()` and `session(config, x, y, options)`; the session has `epochs(n)`, the seconds of n
 epochs from fresh weights, the beginning not counted, and `whole(n)`, the seconds of a whole training of n
-epochs with everything that a user waits for after importing the library.
+epochs with everything that a user waits for after importing the library; `classes(x)` is then what that network
+predicts.
 """
 
 from __future__ import annotations

@@ -25,13 +25,13 @@ class Session:
     def __init__(self, config: Config, x: Any, y: Any, options: Mapping[str, Any]) -> None:
         self.config, self.x, self.y, self.options = config, x, y, options
 
-    def model(self) -> cr.Sequential:
+    def model(self, seed: int = 0) -> cr.Sequential:
         """A new model."""
         *hidden, last = self.config.widths[1:]
         layers = [cr.layers.Dense(n, activation=self.config.activation) for n in hidden]
         classes = self.config.classes
         layers.append(cr.layers.Dense(last, activation="softmax" if classes else None))
-        model = cr.Sequential(layers, seed=0)
+        model = cr.Sequential(layers, seed=seed)
         model.compile(
             optimizer=cr.optimizers.Adam(1e-3),
             loss="sparse_categorical_crossentropy" if classes else "mse",
@@ -53,7 +53,27 @@ class Session:
     def whole(self, n: int) -> float:
         """Seconds from nothing to a model trained for n epochs."""
         begun = time.perf_counter()
-        self._fit(self.model(), n, [])
+        self.trained = self.model()
+        self._fit(self.trained, n, [])
+        return time.perf_counter() - begun
+
+    def classes(self, x: Any) -> Any:
+        """The classes that the network of the last `whole` predicts."""
+        return self.trained.predict_classes(x)
+
+    def many(self, networks: int, epochs: int, threads: int) -> float:
+        """Seconds of so many networks trained at once, each for so many epochs."""
+        models = [self.model(seed) for seed in range(networks)]
+        begun = time.perf_counter()
+        cr.train_many(
+            models,
+            self.x,
+            self.y,
+            batch_size=self.config.batch,
+            epochs=epochs,
+            threads=threads,
+            verbose=0,
+        )
         return time.perf_counter() - begun
 
     def _fit(self, model: cr.Sequential, epochs: int, callbacks: list[Any]) -> None:

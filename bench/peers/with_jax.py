@@ -42,12 +42,15 @@ class Session:
         ]
         return net, self.optimizer.init(net)
 
-    def _loss(self, net: Any, x: Any, y: Any) -> Any:
+    def _outputs(self, net: Any, x: Any) -> Any:
         act = jax.nn.relu if self.config.activation == "relu" else jnp.tanh
         for weights, bias in net[:-1]:
             x = act(x @ weights + bias)
         weights, bias = net[-1]
-        out = x @ weights + bias
+        return x @ weights + bias
+
+    def _loss(self, net: Any, x: Any, y: Any) -> Any:
+        out = self._outputs(net, x)
         if self.config.classes:
             return optax.softmax_cross_entropy_with_integer_labels(out, y).mean()
         return jnp.mean((out - y) ** 2)
@@ -64,7 +67,8 @@ class Session:
 
         return jax.jit(epoch if self.options["scan"] else step, donate_argnums=0)
 
-    def _train(self, run: Any, carry: Any, epochs: int) -> None:
+    def _train(self, run: Any, carry: Any, epochs: int) -> Any:
+        """Train, and the network at the end."""
         batch, steps = self.config.batch, self.config.steps
         for _ in range(epochs):
             order = self.draw.permutation(self.config.rows).astype(np.int32).reshape(steps, batch)
@@ -74,6 +78,7 @@ class Session:
                 for chosen in order:
                     carry, loss = run(carry, self.x[chosen], self.y[chosen])
             loss.block_until_ready()
+        return carry[0]
 
     def epochs(self, n: int) -> float:
         """Seconds of n epochs."""
@@ -87,8 +92,12 @@ class Session:
         """Seconds from nothing to a network trained for n epochs, compilation among them."""
         jax.clear_caches()
         begun = time.perf_counter()
-        self._train(self._compiled(), self._first(), n)
+        self.trained = self._train(self._compiled(), self._first(), n)
         return time.perf_counter() - begun
+
+    def classes(self, x: Any) -> Any:
+        """The classes that the network of the last `whole` predicts."""
+        return np.asarray(self._outputs(self.trained, x).argmax(1))
 
 
 session = Session

@@ -25,27 +25,30 @@ class Session:
         self.config, self.x = config, x
         self.y = np.asarray(y, np.int32 if config.classes else np.float32)
         self.draw = np.random.default_rng(1)
-        self.step = self._recorded()
+        self.step, self.net = self._recorded()
 
-    def _recorded(self) -> Any:
+    def _recorded(self) -> tuple[Any, Any]:
         widths = self.config.widths
         layers = [nn.Linear(a, b) for a, b in pairwise(widths)]
         optimizer = nn.optim.Adam([p for k in layers for p in (k.weight, k.bias)], lr=1e-3)
+
+        def net(x: Any) -> Any:
+            for layer in layers[:-1]:
+                x = layer(x)
+                x = x.relu() if self.config.activation == "relu" else x.tanh()
+            return layers[-1](x)
 
         @TinyJit
         @Tensor.train()
         def step(x: Any, y: Any) -> Any:
             optimizer.zero_grad()
-            for layer in layers[:-1]:
-                x = layer(x)
-                x = x.relu() if self.config.activation == "relu" else x.tanh()
-            out = layers[-1](x)
+            out = net(x)
             classes = self.config.classes
             loss = out.sparse_categorical_crossentropy(y) if classes else (out - y).square().mean()
             loss.backward()
             return loss.realize(*optimizer.schedule_step())
 
-        return step
+        return step, net
 
     def _train(self, step: Any, epochs: int) -> None:
         for _ in range(epochs):
@@ -65,8 +68,13 @@ class Session:
     def whole(self, n: int) -> float:
         """Seconds from nothing to a network trained for n epochs."""
         begun = time.perf_counter()
-        self._train(self._recorded(), n)
+        step, self.net = self._recorded()
+        self._train(step, n)
         return time.perf_counter() - begun
+
+    def classes(self, x: Any) -> Any:
+        """The classes that the network of the last `whole` predicts."""
+        return self.net(Tensor(x)).argmax(1).numpy()
 
 
 session = Session

@@ -85,9 +85,14 @@ class Session:
         """Seconds from nothing to a network trained for n epochs."""
         torch._dynamo.reset()
         begun = time.perf_counter()
-        net, loss = self._network()
-        self._train(loss, self._optimizer(net), n)
+        self.trained, loss = self._network()
+        self._train(loss, self._optimizer(self.trained), n)
         return time.perf_counter() - begun
+
+    def classes(self, x: Any) -> Any:
+        """The classes that the network of the last `whole` predicts."""
+        with torch.no_grad():
+            return self.trained(torch.from_numpy(x)).argmax(1).numpy()
 
 
 session = Session
