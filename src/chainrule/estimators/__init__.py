@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chainrule.estimators.classifier import MLPClassifier
+from chainrule.estimators.perceptron import Perceptron
 from chainrule.estimators.regressor import MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "Perceptron"]
