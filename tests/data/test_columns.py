@@ -110,6 +110,16 @@ def test_a_left_out_column_says_why():
     ]
 
 
+def test_a_few_words_among_numbers_are_named():
+    values = [str(0.5 + i) for i in range(60)]
+    column = describe_columns(pl.DataFrame({"a": [*values, "oops"]}))[0]
+    assert column.kind == "text"
+    assert column.note == "numbers but for 1 value, 'oops': left out"
+    words = pl.DataFrame({"a": [*"1234567" * 10, "none", "low"]})
+    kind_of = describe_columns(words)[0]
+    assert (kind_of.kind, kind_of.note) == ("category", "numbers but for 2 values such as 'none'")
+
+
 def test_a_target_is_no_identifier_and_no_text_to_leave_out():
     frame = {"id": [40, 17, 99], "name": ["a", "b", "c"], "x": [1, 2, 4]}
     assert [column.kind for column in describe_columns(frame)][:2] == ["identifier"] * 2

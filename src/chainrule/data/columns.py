@@ -19,6 +19,7 @@ from chainrule.data.values import (
     holds_dates,
     holds_numbers,
     numbers,
+    strangers_to_numbers,
     text,
 )
 from chainrule.errors import DataError, UsageError
@@ -41,6 +42,7 @@ _SPLIT_NAMES = ("split", "fold", "subset", "partition")
 _MIN_CATEGORIES = 50
 _CATEGORY_SHARE = 0.05
 _MIN_ROWS_OF_A_COUNTER = 20
+_NEARLY = 0.1
 _ID_NAME = re.compile(
     r"^$|^unnamed: ?\d+$|^(row|index|idx|uuid|guid|row[ _.-]?(id|nr|no|num|number|names?))$"
     r"|^(.*[ _.-])?ids?$",
@@ -217,11 +219,24 @@ def _kind(
         return "boolean", ""
     if holds_dates(words):
         return "date", "used as days since 1970-01-01"
+    nearly = _nearly_numbers(words, present)
+    if _is_repeated(present, unique):
+        return "category", nearly
+    if nearly:
+        return "text", f"{nearly}: left out"
     if unique == present and present > 2:
         return "identifier", "a different value in every row: left out"
-    if _is_repeated(present, unique):
-        return "category", ""
     return "text", f"{unique:,} different texts: left out"
+
+
+def _nearly_numbers(words: pl.Series, present: int) -> str:
+    """What keeps a column from being one of numbers, where that is a tenth of it at most."""
+    strange = strangers_to_numbers(words)
+    count = int(strange.sum())
+    if count > _NEARLY * present:
+        return ""
+    values = "1 value," if count == 1 else f"{count:,} values such as"
+    return f"numbers but for {values} {words[int(strange.arg_max() or 0)]!r}"
 
 
 def _kind_of_typed(series: pl.Series, present: int, unique: int) -> tuple[Kind, str]:

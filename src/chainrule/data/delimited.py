@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from pathlib import Path
@@ -40,7 +41,7 @@ def read_delimited(path: Path) -> tuple[pl.DataFrame, str]:
             io.BytesIO(content), separator=separator, has_header=False, infer_schema=False
         )
     except pl.exceptions.PolarsError as trouble:
-        reason = str(trouble).strip().splitlines()[0]
+        reason = _uneven(content, separator) or str(trouble).strip().splitlines()[0]
         raise DataError(
             f"{path} cannot be read as a table ({reason}): every row needs the same number of "
             "fields, and every opened quote its end."
@@ -63,6 +64,19 @@ def read_delimited(path: Path) -> tuple[pl.DataFrame, str]:
     named = [name or (f"column_{j + 1}" if j else "") for j, name in enumerate(names)]
     frame.columns = named
     return frame, how
+
+
+def _uneven(content: bytes, separator: str) -> str:
+    """The first line with more fields than the first one, if there is one."""
+    rows = csv.reader(io.StringIO(content.decode()), delimiter=separator)
+    width = len(next(rows, []))
+    try:
+        for row in rows:
+            if len(row) > width:
+                return f"line {rows.line_num} has {len(row)} fields, the first {width}"
+    except csv.Error:
+        pass
+    return ""
 
 
 def _as_utf8(path: Path) -> tuple[bytes, str]:

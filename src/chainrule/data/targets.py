@@ -149,7 +149,7 @@ class Target:
             if _key(label) not in numbers:
                 known = ", ".join(str(name) for name in self.classes[:20])
                 raise DataError(
-                    f"{called} holds the class {label!r}, which was not there in training "
+                    f"{called} holds the class {_key(label)!r}, which was not there in training "
                     f"({known}{', …' if len(self.classes) > 20 else ''}): remove or relabel these "
                     "rows, or train with them."
                 )

@@ -125,6 +125,13 @@ def holds_numbers(words: pl.Series) -> bool:
     return words.cast(pl.Float64, strict=False).null_count() == words.null_count()
 
 
+def strangers_to_numbers(words: pl.Series) -> pl.Series:
+    """Which values are there but cannot be read as numbers."""
+    import polars as pl
+
+    return words.is_not_null() & words.cast(pl.Float64, strict=False).is_null()
+
+
 def holds_booleans(words: pl.Series) -> bool:
     """Whether every value that is there is the word true or false."""
     return bool(words.str.to_lowercase().is_in(["true", "false"]).all())
