@@ -148,8 +148,33 @@ def assert_same(name: str, ours: NDArray[Any], sources: Sequence[NDArray[Any]]) 
 
 
 def test_every_micro_operation_is_numbered_and_tested() -> None:
-    assert list(_native.opcodes().values()) == list(range(len(MEANING)))
-    assert set(_native.opcodes()) == set(MEANING)
+    assert list(_native.opcodes().values()) == list(range(len(_native.opcodes())))
+    assert set(_native.opcodes()) == {*MEANING, "adam"}
+
+
+@given(seed=seeds, dtype=real_types, rows=row_counts, apart=st.booleans())
+def test_adam_at_once_has_the_bits_of_its_three_steps(
+    isa: str, seed: int, dtype: Any, rows: int, apart: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    width = width_of(isa, dtype)
+    arrays = [rng.random((rows, width)).astype(dtype) for _ in range(4 + 3 * apart)]
+    numbers = [np.array([[x]], dtype) for x in (0.9, 0.1, 0.99, 0.01, 0.001, 1e-7)]
+    copies = [x.copy() for x in arrays]
+    w, m, v, g = range(4)
+    w_new, m_new, v_new = (4, 5, 6) if apart else (w, m, v)
+    first = len(arrays)
+    k, l, p, q, rate, least = range(first, first + 6)
+    spread = [*["full"] * first, *["scalar"] * 6]
+    three = [
+        ("average", m_new, m, g, k, l),
+        ("average_of_squares", v_new, v, g, p, q),
+        ("adam_step", w_new, w, m_new, v_new, rate, least),
+    ]
+    once = [("adam", w_new, w, m, v, g, k, l, p, q, rate, least, m_new, v_new)]
+    run(isa, three, list(zip([*arrays, *numbers], spread, strict=True)), rows)
+    run(isa, once, list(zip([*copies, *numbers], spread, strict=True)), rows)
+    assert all(np.array_equal(x, y) for x, y in zip(arrays, copies, strict=True))
 
 
 @pytest.mark.parametrize("name", MEANING)

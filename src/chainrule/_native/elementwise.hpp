@@ -55,6 +55,29 @@ CHAINRULE_INLINE void each(int rows, const MicroOp& op, Places place, F f) {
     }
 }
 
+// Adam's step in one pass. Its numbers are the same for all elements, and loaded once.
+template <class T, class Places>
+CHAINRULE_INLINE void adam(int rows, const MicroOp& op, Places place) {
+    using S = Simd<T>;
+    using V = typename S::V;
+    constexpr int from = 4, numbers = 6, panel = panel_width<T>;
+    const auto at = [&](int i) CHAINRULE_INLINED { return place(op.sources[i]).data; };
+    const T *w = at(0), *m = at(1), *v = at(2), *g = at(3);
+    V number[numbers];
+    for (int i = 0; i < numbers; ++i) number[i] = S::load(at(from + i));
+    const auto [keep_m, add_m, keep_v, add_v, rate, least] = number;
+    T *to_w = place(op.dst).data, *to_m = at(from + numbers), *to_v = at(from + numbers + 1);
+    for (int i = 0; i < rows * panel; i += S::width) {
+        const V gradient = S::load(g + i);
+        const V mean = S::fma(keep_m, S::load(m + i), add_m * gradient);
+        const V square = S::fma(keep_v, S::load(v + i), add_v * (gradient * gradient));
+        const V moved = S::load(w + i) - rate * mean / (S::sqrt(square) + least);
+        S::store(to_m + i, mean);
+        S::store(to_v + i, square);
+        S::store(to_w + i, moved);
+    }
+}
+
 template <class T>
 CHAINRULE_INLINE Vector<T> truth(typename Simd<T>::I mask) {
     return Simd<T>::real(mask & Simd<T>::bits(Simd<T>::set1(1)));
@@ -137,6 +160,9 @@ void elementwise(const MicroOp* code, int length, const Operand<T>* operands, in
             CHAINRULE_MICRO(momentum, small, (V w, V g, V rate, V kept), kept * w - rate * g);
             CHAINRULE_MICRO(normalize, small, (V x, V mean, V variance, V least),
                             (x - mean) / S::sqrt(variance + least));
+            case Micro::adam:
+                adam<T>(rows, *code, place);
+                break;
             case Micro::count_:
                 break;
         }

@@ -47,6 +47,9 @@ enum class Micro : std::uint8_t {
     descend,             // a − c b
     momentum,            // d a − c b
     normalize,           // (a − b) / √(c + d)
+    // The three above at once, of w, m, v and the gradient: m' and v' as averages with two numbers
+    // each, then w'; the last two sources are where m' and v' go.
+    adam,
     count_
 };
 
@@ -86,18 +89,19 @@ inline constexpr const char* micro_names[] = {
     "descend",
     "momentum",
     "normalize",
+    "adam",
 };
 static_assert(sizeof micro_names / sizeof *micro_names == static_cast<std::size_t>(Micro::count_));
 
 // The places of a micro-operation: an operand's number, or scratch_register + k for the k-th
 // register.
 inline constexpr int scratch_register = 64;
-inline constexpr int max_block_rows = 32, max_sources = 5;
+inline constexpr int max_block_rows = 32, max_sources = 12;
 
 struct MicroOp {
     Micro op;
     std::uint8_t dst;
-    std::uint8_t sources[max_sources];  // a, b, c, d, e
+    std::uint8_t sources[max_sources];  // a, b, c, ...
 };
 
 // How an operand lies under a block: all its elements; one row for all rows; one element for each

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "math.hpp"
+#include "products.hpp"
 #include "simd.hpp"
 
 namespace chainrule::CHAINRULE_ISA {
@@ -160,6 +161,46 @@ void row_argmax(const T* x, int rows, int columns, int first, int last, std::int
     }
 }
 
+// The losses of `count` ≤ width rows from `row` on, of a matrix of one panel: the rows are turned
+// into lanes, so that there is a vector for each column and nothing to be folded.
+template <class T>
+CHAINRULE_INLINE void narrow_cross_entropy(const T* row, const std::int64_t* labels, int columns,
+                                           int count, T* losses, T* error) {
+    using S = Simd<T>;
+    using V = typename S::V;
+    constexpr int width = S::width, panel = panel_width<T>;
+    constexpr T unknown = std::numeric_limits<T>::quiet_NaN();
+    T lanes[panel * width] = {}, gaps[width] = {};
+    for (int half = 0; half * width < columns; ++half)
+        transpose_square(row + half * width, panel, lanes + half * width * width, width);
+    V most = S::load(lanes);
+    for (int j = 1; j < columns; ++j) most = S::max(most, S::load(lanes + j * width));
+    V sum = S::zero();
+    for (int j = 0; j < columns; ++j) {
+        const V e = exp<T>(S::load(lanes + j * width) - most);
+        S::store(lanes + j * width, e);
+        sum += e;
+    }
+    for (int i = 0; i < count; ++i) {
+        const bool known = 0 <= labels[i] && labels[i] < columns;
+        gaps[i] = known ? most[i] - row[i * panel + labels[i]] : unknown;
+    }
+    T found[width];
+    S::store(found, log<T>(sum) + S::load(gaps));
+    std::memcpy(losses, found, count * sizeof(T));
+    if (error == nullptr) return;
+    for (int j = 0; j < columns; ++j)
+        S::store(lanes + j * width, S::load(lanes + j * width) / sum);
+    for (int half = 0; half * width < columns; ++half) {
+        T turned[width * width];
+        transpose_square(lanes + half * width * width, width, turned, width);
+        for (int i = 0; i < count; ++i)
+            S::store(error + i * panel + half * width, S::load(turned + i * width));
+    }
+    for (int i = 0; i < count; ++i)
+        if (0 <= labels[i] && labels[i] < columns) error[i * panel + labels[i]] -= 1;
+}
+
 // NaN where the label is not the number of a column. Logarithms are taken of whole vectors of rows.
 template <class T>
 void sparse_cross_entropy(const T* x, const std::int64_t* labels, int rows, int columns, int first,
@@ -170,6 +211,15 @@ void sparse_cross_entropy(const T* x, const std::int64_t* labels, int rows, int 
     constexpr T unknown = std::numeric_limits<T>::quiet_NaN();
     for (int begin = first; begin < last; begin += width) {
         const int count = last - begin < width ? last - begin : width;
+        if (columns <= panel) {
+            const std::ptrdiff_t start = static_cast<std::ptrdiff_t>(begin) * panel;
+            T last_rows[width * panel] = {};
+            if (count < width) std::memcpy(last_rows, x + start, count * panel * sizeof(T));
+            narrow_cross_entropy(count < width ? last_rows : x + start, labels + begin, columns,
+                                 count, column_out + begin,
+                                 error == nullptr ? nullptr : error + start);
+            continue;
+        }
         T sums[width] = {},
           gaps[width] = {};  // gap: how far the label's logit is below the largest
         for (int i = 0; i < count; ++i) {

@@ -367,6 +367,8 @@ class Lowering:
         constants = {
             buffers[slot]: value for slot, value in self.constants.items() if slot in buffers
         }
+        for draft in self.drafts:
+            self._join_adam(draft)
         instructions = [self._placed(draft, buffers) for draft in self.drafts if draft.opcode]
         return Plan(spaces, instructions, constants, buffers.get(self.batch_size, -1))
 
@@ -387,6 +389,28 @@ class Lowering:
                 draft.opcode = ""
             elif draft.opcode:
                 wanted.update((draft.a, draft.b))
+
+    def _join_adam(self, draft: _Draft) -> None:
+        """Make one micro-operation of Adam's three, where its numbers are the same for all elements."""
+        names = ("average", "average_of_squares", "adam_step")
+        for i in range(len(draft.code) - 2):
+            step = draft.code[i : i + 3]
+            if tuple(micro for micro, _, _ in step) != names:
+                continue
+            (_, m_new, (m, g, *average)), (_, v_new, (v, g_too, *squares)), last = step
+            _, w_new, (w, m_read, v_read, *settings) = last
+            numbers = [*average, *squares, *settings]
+            arrays = [w, m, v, g, w_new, m_new, v_new]
+            if (m_read, v_read, g_too) != (m_new, v_new, g):
+                continue
+            if not (self.stored[m_new] and self.stored[v_new]):
+                continue
+            if all(self.spaces[s] == SCALAR for s in numbers) and all(
+                self.spaces[s] == draft.space for s in arrays
+            ):
+                sources = (w, m, v, g, *numbers, m_new, v_new)
+                draft.code[i : i + 3] = [("adam", w_new, sources)]
+                return
 
     def _placed(self, draft: _Draft, buffers: dict[int, int]) -> Instruction:
         """The instruction with places: operands for what is in buffers, registers for the rest."""
