@@ -15,7 +15,7 @@ from chainrule import storage
 from chainrule.engines.program import Array, State
 from chainrule.errors import UsageError, unknown_name
 from chainrule.graph import Input, Parameter, Value
-from chainrule.ledger import documents, table, terminal
+from chainrule.ledger import documents, page, table, terminal
 from chainrule.ledger.differences import TOLERANCE, Difference, Differences
 from chainrule.ledger.lines import Formulas, Line, Speech
 from chainrule.ledger.paper import DECIMALS, on_paper
@@ -56,7 +56,7 @@ class Ledger:
         arrays: Mapping[Value, Array],
         engine: str,
         style: Style | None = None,
-        chosen: Callable[[Quantity, Index], bool] | None = None,
+        chosen: Callable[[Quantity], Array] | None = None,
         told: str = "",
         exact: Ledger | None = None,
     ) -> None:
@@ -76,14 +76,16 @@ class Ledger:
     def quantities(self) -> list[Quantity]:
         """The named values, in the order they are worked out."""
         found = sorted(self.structure.quantities, key=lambda q: PHASES.index(q.phase))
-        return [q for q in found if self._chosen is None or self.places(q)]
+        return [q for q in found if self._chosen is None or self.mask(q).any()]
 
     def places(self, quantity: Quantity) -> list[Index]:
         """The places of the elements of a value that are part of this ledger."""
-        every = np.ndindex(*self.arrays[quantity.value].shape)
-        if self._chosen is None:
-            return list(every)
-        return [index for index in every if self._chosen(quantity, index)]
+        return [tuple(place) for place in np.argwhere(self.mask(quantity)).tolist()]
+
+    def mask(self, quantity: Quantity) -> Array:
+        """Which elements of a value are part of this ledger."""
+        shape = self.arrays[quantity.value].shape
+        return np.ones(shape, bool) if self._chosen is None else self._chosen(quantity)
 
     @cached_property
     def formulas(self) -> Formulas:
@@ -182,7 +184,10 @@ class Ledger:
         names = list(self.structure.numbers)
         if layer not in names:
             raise unknown_name("layer", str(layer), names)
-        return self._part(lambda q, _: q.layer == layer, f"layer {layer}")
+        return self._part(lambda q: self._whole(q, q.layer == layer), f"layer {layer}")
+
+    def _whole(self, quantity: Quantity, chosen: bool) -> Array:
+        return np.full(self.arrays[quantity.value].shape, chosen)
 
     def unit(self, number: int | str) -> Ledger:
         """The part of one unit (its number from 0, or its name) of the layer chosen before."""
@@ -209,8 +214,11 @@ class Ledger:
                 f"Unit {number} does not exist: the units of layer {layer} are {known}."
             )
 
-        def chosen(quantity: Quantity, index: Index) -> bool:
-            return bool(index) and self._size(quantity) == width and index[-1] == place
+        def chosen(quantity: Quantity) -> Array:
+            mask = self._whole(quantity, False)
+            if mask.ndim and mask.shape[-1] == width:
+                mask[..., place] = True
+            return mask
 
         return self._part(chosen, f"unit {number}")
 
@@ -243,20 +251,19 @@ class Ledger:
             if place in wanted:
                 wanted |= read & reached
 
-        def chosen(quantity: Quantity, index: Index) -> bool:
-            back = quantity.phase == "backward" and quantity.of is not None
-            value = quantity.of if back and quantity.of is not None else quantity.value
-            return (value, index) in wanted
+        def chosen(quantity: Quantity) -> Array:
+            back = quantity.of if quantity.phase == "backward" else None
+            mask = self._whole(quantity, False)
+            for value, index in wanted:
+                if value is (quantity.value if back is None else back):
+                    mask[index] = True
+            return mask
 
         return self._part(chosen, f"the way from {start} to {end}")
 
-    def _size(self, quantity: Quantity) -> int:
-        shape = self.arrays[quantity.value].shape
-        return shape[-1] if shape else 0
-
-    def _part(self, chosen: Callable[[Quantity, Index], bool], told: str) -> Ledger:
+    def _part(self, chosen: Callable[[Quantity], Array], told: str) -> Ledger:
         before = self._chosen
-        both = chosen if before is None else lambda q, i: before(q, i) and chosen(q, i)
+        both = chosen if before is None else lambda q: before(q) & chosen(q)
         words = f"{self.told}, {told}" if self.told else told
         return self._like(chosen=both, told=words)
 
@@ -330,6 +337,13 @@ class Ledger:
         """What writes names and formulas as text, with this ledger's digits."""
         return Text(self.style.digits)
 
+    def html(self, steps: int = 1) -> str:
+        """A self-contained page: the network drawn, the computation line by line, `steps` successive steps."""
+        ledgers = [self]
+        for _ in range(steps - 1):
+            ledgers.append(ledgers[-1].next())
+        return page.page(ledgers)
+
     def latex(self) -> str:
         """The ledger as a LaTeX document."""
         return documents.latex(self)
@@ -342,10 +356,14 @@ class Ledger:
         """Every number as a data frame: phase, layer, value, row, place, number, and for small ledgers its formula."""
         return table.table(self)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the ledger to a file: .txt, .md, .tex, .csv or .parquet (every number)."""
+    def save(self, path: str | os.PathLike[str], *, steps: int = 1) -> None:
+        """Write the ledger to a file: .html, .md, .tex, .txt, or every number to .csv or .parquet.
+
+        `steps`: so many successive training steps on an .html page.
+        """
         place = Path(path)
         writers: dict[str, Callable[[Ledger], str | bytes]] = {
+            ".html": lambda ledger: ledger.html(steps),
             ".txt": lambda ledger: ledger.text() + "\n",
             ".md": documents.markdown,
             ".tex": documents.latex,

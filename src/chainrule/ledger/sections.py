@@ -57,10 +57,9 @@ def sections(ledger: Ledger, phases: Sequence[Phase] = PHASES) -> list[Section]:
     for quantity in ledger.quantities:
         if quantity.phase not in phases:
             continue
-        places = ledger.places(quantity)
-        shown = view.shown(quantity, places)
+        shown, hidden = view.shown(quantity)
         lines = tuple(ledger.formulas.line(quantity, index) for index in shown)
-        group = Group(quantity, lines, len(places) - len(shown))
+        group = Group(quantity, lines, hidden)
         same = found and (found[-1].phase, found[-1].layer) == (quantity.phase, quantity.layer)
         if same:
             found[-1] = Section(quantity.phase, quantity.layer, (*found[-1].groups, group))
@@ -79,17 +78,21 @@ class View:
         for name in ledger.structure.numbers:
             self._units[name] = self._important(name)
 
-    def shown(self, quantity: Quantity, places: Sequence[Index]) -> list[Index]:
-        """At most `most` of the places, in order."""
-        if len(places) <= self.most:
-            return list(places)
+    def shown(self, quantity: Quantity) -> tuple[list[Index], int]:
+        """At most `most` of the places of a value, in order, and how many there are besides."""
+        mask = self.ledger.mask(quantity)
+        count = int(mask.sum())
+        if count <= self.most:
+            return self.ledger.places(quantity), 0
         array = self.ledger.arrays[quantity.value]
-        worth = np.abs(np.array([float(array[i]) for i in places], dtype=np.float64))
+        worth = np.minimum(np.nan_to_num(np.abs(array.astype(np.float64)), posinf=1e300), 1e300)
         preferred = self._units.get(quantity.layer)
-        if preferred is not None and array.ndim and array.shape[-1] == len(preferred):
-            worth = worth + np.array([1e6 * preferred[i[-1]] for i in places])
-        kept = np.argsort(-np.nan_to_num(worth, posinf=1e300), kind="stable")[: self.most]
-        return [places[i] for i in sorted(kept)]
+        if preferred is not None and array.shape[-1] == len(preferred):
+            worth = worth + 1e6 * preferred
+        worth = np.where(mask, worth, -1.0).ravel()
+        kept = np.argsort(-worth, kind="stable")[: self.most]
+        chosen = np.column_stack(np.unravel_index(np.sort(kept), array.shape)).tolist()
+        return [tuple(place) for place in chosen], count - len(chosen)
 
     def _important(self, layer: str) -> Array | None:
         """For each unit of a layer, 1 for the unit with the largest |δ|, falling to 0 for the least."""

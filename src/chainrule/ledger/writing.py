@@ -344,11 +344,7 @@ def _superscript(upper: str) -> str:
 
 
 def _identifier(base: str) -> str:
-    """A letter (or several) as an identifier, its prime as an operator."""
-    plain = base.rstrip("′")
-    primes = base[len(plain) :]
-    written = f"<mi>{escape(plain)}</mi>"
-    return f"<msup>{written}<mo>{primes}</mo></msup>" if primes else written
+    return f"<mi>{escape(base)}</mi>"
 
 
 _GREEK = {
