@@ -16,10 +16,12 @@ def test_the_best_epoch_and_the_reason_for_stopping_are_told() -> None:
         {"loss": [1.0, 0.5, 0.4], "val_loss": [1.0, 0.5, 0.6]},
         epochs=3,
         best_epoch=2,
-        stopped_because="patience ran out",
+        stopped_because="val_loss has not improved for 1 epoch",
     )
     assert "The best validation loss, 0.5000, came at epoch 2" in story
-    assert "Training ended after 3 epochs: patience ran out." in story
+    assert (
+        "Training ended after 3 epochs: the validation loss has not improved for 1 epoch." in story
+    )
 
 
 def test_the_gap_between_the_sets_is_named_by_its_size() -> None:

@@ -13,6 +13,7 @@ from chainrule.report.wording import (
     percent,
     sentence,
     setting,
+    stopping,
 )
 
 
@@ -94,3 +95,8 @@ def test_the_interval_of_a_share_is_wilsons() -> None:
         low, high = wilson_interval(hits / rows, rows)
         assert low == pytest.approx(expected.low, abs=1e-6)
         assert high == pytest.approx(expected.high, abs=1e-6)
+
+
+def test_the_reason_for_stopping_is_told_in_words() -> None:
+    told = stopping("val_loss has not improved for 10 epochs")
+    assert told == "the validation loss has not improved for 10 epochs"

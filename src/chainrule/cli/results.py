@@ -11,7 +11,7 @@ from chainrule.cli.printing import columns, number, say, visible
 from chainrule.experiment.folder import REPORT
 from chainrule.experiment.preparing import Prepared
 from chainrule.model import Model
-from chainrule.report.wording import counted, duration, sentence, setting
+from chainrule.report.wording import counted, duration, sentence, setting, stopping
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -115,7 +115,7 @@ def ending(result: Mapping[str, Any]) -> str:
     if not epochs:
         return f"{reason.capitalize()} after {took}, before the first epoch ended"
     words = f"after {counted(epochs, 'epoch')} ({took})"
-    because = reason.replace("val_loss", "the validation loss")
+    because = stopping(reason)
     words = f"Interrupted {words}" if reason == REASON else f"Stopped {words} because {because}"
     if not best:
         return f"{words}; no epoch gave finite numbers, so the model has its first weights"

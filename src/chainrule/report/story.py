@@ -15,6 +15,7 @@ from chainrule.report.wording import (
     metric_name,
     metric_value,
     number,
+    stopping,
 )
 
 
@@ -84,7 +85,7 @@ def _without_validation(losses: Curve) -> list[str]:
 def _ending(epochs: int, reason: Any) -> list[str]:
     after = f" after {counted(epochs, 'epoch')}" if epochs else ""
     if reason:
-        words = str(reason).strip()
+        words = stopping(str(reason).strip())
         return [f"Training ended{after}: {words}{'' if words.endswith(('.', '!')) else '.'}"]
     return [f"Training ended{after}."] if epochs else []
 

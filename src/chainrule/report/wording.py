@@ -114,6 +114,11 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
+def stopping(reason: str) -> str:
+    """Why training stopped, with what was watched in words."""
+    return reason.replace("val_loss", "the validation loss")
+
+
 def sentence(text: Any) -> str:
     """Text with a capital at its start and a full stop at its end."""
     words = str(text).strip()
