@@ -138,21 +138,20 @@ def test_training_goes_on_where_it_was() -> None:
     assert_same_bits(model, alone)
 
 
-def test_folds_of_cross_validation_are_networks() -> None:
-    folds = list(KFold(4, shuffle=True, random_state=0).split(X))
+def test_folds_of_cross_validation_are_networks_on_the_same_arrays() -> None:
+    folds = [test for _, test in KFold(4, shuffle=True, random_state=0).split(X)]
 
     def jobs() -> list[cr.Job]:
-        return [
-            cr.Job(network(i), X[train], Y[train], validation_data=(X[test], Y[test]), epochs=3)
-            for i, (train, test) in enumerate(folds)
-        ]
+        return [cr.Job(network(i), X, Y, validation_rows=f) for i, f in enumerate(folds)]
 
     together = jobs()
-    histories = cr.train_many(together, verbose=0)
-    assert [h.validation_rows for h in histories] == [len(test) for _, test in folds]
-    for one, other in zip(together, jobs(), strict=True):
-        other.model.fit(other.x, other.y, verbose=0, **other.settings)
+    histories = cr.train_many(together, epochs=3, verbose=0)
+    for fold, one, history, other in zip(folds, together, histories, jobs(), strict=True):
+        assert (history.rows, history.validation_rows) == (len(X) - len(fold), len(fold))
+        other.model.fit(X, Y, epochs=3, validation_rows=fold, verbose=0)
         assert_same_bits(one.model, other.model)
+        best = history.history["val_loss"][history.best_epoch - 1]
+        assert one.model.evaluate(X[fold], Y[fold])["loss"] == pytest.approx(best, rel=1e-6)
 
 
 def test_networks_trained_alone_by_lbfgs_and_by_the_reference_engine_are_no_exception() -> None:

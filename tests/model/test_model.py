@@ -679,6 +679,28 @@ def test_one_row_left_for_validation_is_enough() -> None:
     assert (history.rows, history.validation_rows) == (9, 1)
 
 
+def test_validation_rows_are_named_by_number_or_by_a_mask() -> None:
+    fold = np.array([3, 50, 7])
+    mask = np.zeros(len(X), dtype=bool)
+    mask[fold] = True
+    one, other = regressor(), regressor()
+    history = one.fit(X, Y, validation_rows=fold, epochs=3, verbose=0)
+    other.fit(X, Y, validation_rows=mask, epochs=3, verbose=0)
+    assert (history.rows, history.validation_rows) == (57, 3)
+    assert history.held_out == "3 rows chosen by the caller"
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for wrong, message in (
+        ([60], "names row 60"),
+        ([-1], "names row -1"),
+        ([0.5], "are row numbers"),
+        ([], "are row numbers"),
+        ([True, False], "are row numbers"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            regressor().fit(X, Y, validation_rows=wrong, verbose=0)
+
+
 def test_one_feature_is_enough_as_a_vector_or_a_column() -> None:
     for x in (X[:, 0], X[:, :1]):
         model = regressor()

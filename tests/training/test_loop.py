@@ -540,7 +540,7 @@ def test_compiling_again_begins_the_optimizer_anew_but_repeats_no_random_draw() 
         ({"batch_size": "all"}, "fit: batch_size is 'all'"),
         ({"threads": 0}, "fit: threads is 0"),
         ({"tolerance": -1.0}, r"fit: tolerance is -1\.0"),
-        ({"validation_split": 0.1, "validation_data": (X, Y)}, "not both"),
+        ({"validation_split": 0.1, "validation_data": (X, Y)}, "only one of them"),
         ({"validation_data": X}, r"validation_data is \(x, y\)"),
         (
             {"early_stopping": EarlyStopping()},

@@ -252,6 +252,7 @@ class Model:
         epochs: int = 1,
         validation_split: float = 0.0,
         validation_data: tuple[Any, ...] | None = None,
+        validation_rows: Any = None,
         early_stopping: EarlyStopping | None = None,
         sample_weight: Any = None,
         class_weight: Any = None,
@@ -272,6 +273,7 @@ class Model:
             y,
             validation_split,
             validation_data,
+            validation_rows,
             sample_weight,
             class_weight,
             gradient_tolerance is not None,
@@ -306,7 +308,8 @@ class Model:
 
         - `batch_size` (32), `epochs` (1): rows a step, passes over all rows.
         - `validation_split`: the share of rows held out, shuffled and, for classes, stratified; or
-          `validation_data=(x, y)`. With either, the best epoch's weights are what remains.
+          `validation_data=(x, y)`; or `validation_rows`, the row numbers of a fold: all others are trained on.
+          With any of them, the best epoch's weights are what remains.
         - `early_stopping`: an `EarlyStopping`; also among `callbacks`, functions that hear every event and may
           return a sentence to stop.
         - `sample_weight` (rows,), `class_weight` (dict from class to weight, or "balanced"): the loss is
@@ -329,7 +332,7 @@ class Model:
 
     def next_step(self, x: Any, y: Any, *, sample_weight: Any = None) -> Job:
         """All that `fit(x, y, batch_size=rows)` would need for its first step, which is not taken."""
-        job = self._job(x, y, 0.0, None, sample_weight, None, False)
+        job = self._job(x, y, 0.0, None, None, sample_weight, None, False)
         return replace(job, batch_size=len(job.training))
 
     def _job(
@@ -338,6 +341,7 @@ class Model:
         y: Any,
         validation_split: float,
         validation_data: Any,
+        validation_rows: Any,
         sample_weight: Any,
         class_weight: Any,
         measured: bool,
@@ -345,7 +349,14 @@ class Model:
         learnt = self.preprocessing, self.target
         try:
             return self._prepared(
-                x, y, validation_split, validation_data, sample_weight, class_weight, measured
+                x,
+                y,
+                validation_split,
+                validation_data,
+                validation_rows,
+                sample_weight,
+                class_weight,
+                measured,
             )
         except ChainruleError:
             self.preprocessing, self.target = learnt  # nothing is learnt from refused data
@@ -357,12 +368,18 @@ class Model:
         y: Any,
         validation_split: float,
         validation_data: Any,
+        validation_rows: Any,
         sample_weight: Any,
         class_weight: Any,
         measured: bool,
     ) -> Job:
-        if validation_data is not None and validation_split:
-            raise UsageError("Give validation_split or validation_data, not both.")
+        if (
+            sum((bool(validation_split), validation_data is not None, validation_rows is not None))
+            > 1
+        ):
+            raise UsageError(
+                "Give validation_split, validation_data or validation_rows, only one of them."
+            )
         places = given.places(x, self.network)
         rows = row_count(places[0])
         labels = None
@@ -377,6 +394,10 @@ class Model:
             # where every class has a single row, none can be spared, and chance decides
             stratified = labels is not None and len(np.unique(labels)) < rows
             held_out = data.random_sentence(validation_split, stratified=stratified, seed=self.seed)
+        if validation_rows is not None:
+            held_rows = given.row_numbers(validation_rows, rows)
+            train_rows = np.setdiff1d(train_rows, held_rows)
+            held_out = f"{len(held_rows)} rows chosen by the caller"
         if data.is_frame(places[0]) and self.preprocessing is None:
             self.preprocessing = data.Preprocessing.fit(places[0][train_rows])
         arrays = self._inputs(places, build=True)
