@@ -120,7 +120,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
             summary.print_whole(tiny, result)
     if "mnist" in given.parts and mnist.there() and not quick:
         chosen_peers = [peer for peer in peers if peer.name in ON_MNIST]
-        result["mnist"] = {"epochs": 3, "rows": timing.on_mnist(chosen_peers, 3, 3)}
+        result["mnist"] = {"epochs": 3, "rows": timing.on_mnist(chosen_peers, min(rounds, 3), 3)}
         summary.print_mnist(result["mnist"])
     elif "mnist" in given.parts:
         timing.say("MNIST: left out" + ("" if quick else ", its files are not there"))

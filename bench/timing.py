@@ -125,6 +125,7 @@ def on_mnist(peers: Iterable[Peer], rounds: int, epochs: int, rows: int = 60_000
                     say(f"{peer.name} does not train on MNIST: {failure}")
                     continue
             taken.setdefault(peer.name, []).append({**answer, "importing": importing})
+            say(f"MNIST, {peer.name}: {answer['seconds']:.2f} s, then {answer['warm']:.2f} s")
     found = {}
     for name, of in taken.items():
         # medians of each, over the rounds
