@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Self
 from chainrule.errors import ChainruleError, UsageError
 from chainrule.layers.base import Layer, Symbol
 from chainrule.layers.network import Network, chain
-from chainrule.model.core import Model, with_batch
+from chainrule.model.core import Model
+from chainrule.model.weights import with_batch
 
 
 class Sequential(Model):
