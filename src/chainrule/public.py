@@ -14,6 +14,7 @@ from chainrule import (
     regularizers,
     schedules,
 )
+from chainrule.comparison import Comparison, compare
 from chainrule.descent import Minimum, minimize
 from chainrule.errors import (
     ChainruleError,
@@ -33,6 +34,7 @@ from chainrule.training import EarlyStopping
 
 __all__ = [
     "ChainruleError",
+    "Comparison",
     "DataError",
     "EarlyStopping",
     "History",
@@ -49,6 +51,7 @@ __all__ = [
     "UnknownNameError",
     "UsageError",
     "activations",
+    "compare",
     "constraints",
     "data",
     "explain",
