@@ -95,7 +95,6 @@ CHAINRULE_INLINE Vector<float> in_double(Vector<float> x, Vector<float> y, F f) 
     Half xs[2], ys[2];
     std::memcpy(xs, &x, sizeof x);
     std::memcpy(ys, &y, sizeof y);
-#pragma GCC unroll 1
     for (int h = 0; h < 2; ++h)
         xs[h] = __builtin_convertvector(f(__builtin_convertvector(xs[h], Vector<double>),
                                           __builtin_convertvector(ys[h], Vector<double>)),

@@ -189,8 +189,7 @@ CHAINRULE_INLINE void narrow_cross_entropy(const T* row, const std::int64_t* lab
     S::store(found, log<T>(sum) + S::load(gaps));
     std::memcpy(losses, found, count * sizeof(T));
     if (error == nullptr) return;
-    for (int j = 0; j < columns; ++j)
-        S::store(lanes + j * width, S::load(lanes + j * width) / sum);
+    for (int j = 0; j < columns; ++j) S::store(lanes + j * width, S::load(lanes + j * width) / sum);
     for (int half = 0; half * width < columns; ++half) {
         T turned[width * width];
         transpose_square(lanes + half * width * width, width, turned, width);

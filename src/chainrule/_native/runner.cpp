@@ -149,7 +149,7 @@ void Runner<T>::plan_work(int rows) {
 // The rows of a slice, or 0 where a batch of so many rows is better taken whole.
 template <class T>
 int Runner<T>::slice_rows(int rows) const {
-    constexpr std::size_t cache = 128 * 1024;
+    constexpr std::size_t cache = 64 * 1024;  // a good part of it
     std::size_t row_bytes = 0, sum_bytes = 0;
     for (const Buffer& buffer : plan_.buffers)
         if (buffer.rows == batch_rows && buffer.layout == Layout::matrix)

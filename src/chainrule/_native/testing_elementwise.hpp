@@ -65,7 +65,9 @@ void elementwise(const std::string& isa, nb::list code, nb::list operands, int r
             return static_cast<std::uint8_t>(place);
         };
         const auto name = nb::cast<const char*>(item[0]);
-        MicroOp& op = ops.emplace_back(static_cast<Micro>(number_of(micro_names, name)), at(1));
+        MicroOp& op = ops.emplace_back();
+        op.op = static_cast<Micro>(number_of(micro_names, name));
+        op.dst = at(1);
         for (std::size_t i = 2; i < nb::len(item); ++i) op.sources[i - 2] = at(static_cast<int>(i));
         if (op.dst < scratch_register && spreads[op.dst] != Spread::full)
             throw std::invalid_argument("Only full operands are written to.");
