@@ -114,7 +114,9 @@ def test_whole_numbers_with_few_values_are_a_number_and_a_column_for_each_value(
     x = fitted.transform(table)
     np.testing.assert_array_equal(x[:, 1:13], np.eye(12)[months - 1])
     np.testing.assert_allclose(x[:, 0], StandardScaler().fit_transform(months[:, None])[:, 0], 1e-6)
-    assert "and one 0/1 column for each of 12 values" in fitted.report()[0].note
+    note = fitted.report()[0].note
+    assert note.startswith("whole numbers with few values, perhaps codes; standardised (mean 6.5")
+    assert note.endswith("and one 0/1 column for each of 12 values")
     later = table.head(2).with_columns(month=pl.Series([13, None]))
     assert fitted.transform(later)[:, 1:13].sum() == 0  # neither unknown nor missing is a code
     assert fitted.transform(later)[0, 0] > fitted.transform(table)[:, 0].max()

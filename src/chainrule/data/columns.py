@@ -14,6 +14,7 @@ from chainrule.data.frames import as_frame, as_values
 from chainrule.data.scaling import mean_and_sd
 from chainrule.data.values import (
     booleans,
+    codes_of,
     days,
     holds_booleans,
     holds_dates,
@@ -192,6 +193,8 @@ def _describe(series: pl.Series, *, is_target: bool, kind: Kind | None) -> Colum
     values = read(series).drop_nulls().to_numpy()
     mean, _ = mean_and_sd(values)
     low, high = float(values.min()), float(values.max())
+    if kind == "number" and not note and codes_of(values):
+        column = replace(column, note="whole numbers with few values, perhaps codes")
     return replace(column, minimum=low, maximum=high, mean=mean)
 
 

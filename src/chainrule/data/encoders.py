@@ -8,19 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.data.scaling import mean_and_sd, standardised
-from chainrule.data.values import booleans, days, numbers, text
+from chainrule.data.values import booleans, codes_of, days, numbers, text
 
 if TYPE_CHECKING:
     import polars as pl
 
 MAX_LEVELS = 256
 """A category's commonest values that get a column of their own; rarer ones share all zeros."""
-
-MAX_CODES = 12
-"""Whole numbers with 3 to so many different values may be codes (or months, or a rating)."""
-
-ROWS_A_CODE = 25
-"""Rows that each of them has on average, at least."""
 
 _READERS = {"number": numbers, "boolean": booleans, "date": days}
 
@@ -56,7 +50,7 @@ class NumberEncoder:
         fill = float(np.median(values))
         if kind == "boolean":
             mean, sd, fill = 0.0, 1.0, float(fill > 0.5)
-        found = _codes(values) if codes and kind == "number" else ()
+        found = codes_of(values) if codes and kind == "number" else ()
         return cls(series.name, kind, mean, sd, fill, indicator, found)
 
     @property
@@ -173,12 +167,3 @@ def encoder_from_json(document: dict[str, Any]) -> NumberEncoder | CategoryEncod
         del fields["kind"]
         return CategoryEncoder(**{**fields, "levels": tuple(fields["levels"])})
     return NumberEncoder(**{**fields, "codes": tuple(fields["codes"])})
-
-
-def _codes(values: np.ndarray) -> tuple[int, ...]:
-    """The different values, in order, where they are whole and so few that they may be codes."""
-    found = np.unique(values)
-    few = 3 <= found.size <= min(MAX_CODES, values.size / ROWS_A_CODE)
-    if not few or np.any(found != np.rint(found)):
-        return ()
-    return tuple(int(code) for code in found)

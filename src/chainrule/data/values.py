@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from chainrule.errors import DataError
 
 if TYPE_CHECKING:
@@ -15,6 +17,12 @@ if TYPE_CHECKING:
 
 MISSING_WORDS = ("", "?", "na", "n/a", "<na>", "nan", "null")
 """Text that stands for a missing value, whatever its case and the blanks around it."""
+
+MAX_CODES = 12
+"""Whole numbers with 3 to so many different values may be codes (or months, or a rating)."""
+
+ROWS_A_CODE = 25
+"""Rows that each of them has on average, at least."""
 
 _DAY = 86_400_000_000  # microseconds
 _MOMENTS = (
@@ -116,6 +124,15 @@ def days(series: pl.Series) -> pl.Series:
     values = _read_days(words)
     _check_read(words, values, "dates", "a date such as 2024-05-31")
     return values
+
+
+def codes_of(values: np.ndarray) -> tuple[int, ...]:
+    """The different numbers, in order, where they are whole and so few that they may be codes."""
+    found = np.unique(values)
+    few = 3 <= found.size <= min(MAX_CODES, values.size / ROWS_A_CODE)
+    if not few or np.any(found != np.rint(found)):
+        return ()
+    return tuple(int(code) for code in found)
 
 
 def holds_numbers(words: pl.Series) -> bool:
