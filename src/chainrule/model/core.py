@@ -23,7 +23,12 @@ from chainrule.losses import BinaryCrossentropy
 from chainrule.model import given, recipe
 from chainrule.model.history import History, printer
 from chainrule.model.weights import WeightedNetwork
-from chainrule.training.arrays import input_arrays, row_count, sample_weights
+from chainrule.training.arrays import (
+    input_arrays,
+    row_after_row,
+    row_count,
+    sample_weights,
+)
 from chainrule.training.events import Event, Listener
 from chainrule.training.loop import Clock, Job, Rows, judged, train
 from chainrule.training.step import Recipe, SlotTable, Step, prediction
@@ -435,7 +440,7 @@ class Model(WeightedNetwork):
         found = dict(zip([*step.inputs, *step.targets], [*arrays, *targets], strict=True))
         if weights is not None and step.weighted:
             found[step.weight] = weights
-        return found
+        return {leaf: row_after_row(array) for leaf, array in found.items()}
 
     # --- files ---
 

@@ -25,6 +25,7 @@ _ADVICE = {
     "int": "number the classes 0, 1, … (a model with several outputs takes no text labels)",
     "float": "give numbers, one row for each row of x",
 }
+BLOCK_ELEMENTS = 1 << 18  # looked at together: they stay in the cache
 SHARES = (BinaryCrossentropy, CategoricalCrossentropy, KLDivergence)  # targets are from 0 to 1
 
 
@@ -100,14 +101,25 @@ def _no_number(array: Array) -> str:
 
 
 def _check_finite(array: Array, what: str) -> None:
+    """A block at a time, so that a large or memory-mapped array needs no mask of its size."""
+    rows = np.atleast_1d(array)
+    block = max(1, BLOCK_ELEMENTS // max(1, rows[:1].size))
+    if all(np.isfinite(rows[at : at + block]).all() for at in range(0, len(rows), block)):
+        return
     wrong = ~np.isfinite(array)
-    if wrong.any():
-        first = tuple(int(i) for i in np.argwhere(wrong)[0])
-        where = first[0] if len(first) == 1 else first
-        raise DataError(
-            f"{what} holds {int(wrong.sum())} NaN or infinite value(s), the first at index {where}: fill or remove "
-            "them, or give a data frame, whose missing values are filled in."
-        )
+    first = tuple(int(i) for i in np.argwhere(wrong)[0])
+    where = first[0] if len(first) == 1 else first
+    raise DataError(
+        f"{what} holds {int(wrong.sum())} NaN or infinite value(s), the first at index {where}: fill or remove "
+        "them, or give a data frame, whose missing values are filled in."
+    )
+
+
+def row_after_row(array: Array) -> Array:
+    """The array as the engines read it, so that none of them has to convert it at every run."""
+    if array.dtype.kind in "iu" and array.dtype.name not in ("uint8", "int64"):
+        array = array.astype(np.int64)
+    return np.ascontiguousarray(array)
 
 
 def row_count(given: Any, what: str = "x") -> int:
