@@ -280,34 +280,22 @@ void check_functions(const Kernels<T>& k, std::mt19937& rng) {
                           double bound) {
         check_function(k, rng, name, micro, f, low, high, bound);
     };
-    test(
-        "exp", Micro::exp, [](Wide x) { return std::exp(x); }, -far, far, 1.5);
-    test(
-        "expm1", Micro::expm1, [](Wide x) { return std::expm1(x); }, -far / 4, far, 2);
-    test(
-        "log", Micro::log, [](Wide x) { return std::log(x); }, 0, 10, 1.5);
-    test(
-        "log1p", Micro::log1p, [](Wide x) { return std::log1p(x); }, -1, 10, 1.5);
-    test(
-        "tanh", Micro::tanh, [](Wide x) { return std::tanh(x); }, -10, 10, 3);
-    test(
-        "erf", Micro::erf, [](Wide x) { return std::erf(x); }, -6, 6, 2);
-    test(
-        "sin", Micro::sin, [](Wide x) { return std::sin(x); }, -100, 100, 1.1);
-    test(
-        "cos", Micro::cos, [](Wide x) { return std::cos(x); }, -100, 100, 1.1);
-    test(
-        "sigmoid", Micro::sigmoid, [](Wide x) { return 1 / (1 + std::exp(-x)); }, -far, far, 3);
+    test("exp", Micro::exp, [](Wide x) { return std::exp(x); }, -far, far, 1.5);
+    test("expm1", Micro::expm1, [](Wide x) { return std::expm1(x); }, -far / 4, far, 2);
+    test("log", Micro::log, [](Wide x) { return std::log(x); }, 0, 10, 1.5);
+    test("log1p", Micro::log1p, [](Wide x) { return std::log1p(x); }, -1, 10, 1.5);
+    test("tanh", Micro::tanh, [](Wide x) { return std::tanh(x); }, -10, 10, 3);
+    test("erf", Micro::erf, [](Wide x) { return std::erf(x); }, -6, 6, 2);
+    test("sin", Micro::sin, [](Wide x) { return std::sin(x); }, -100, 100, 1.1);
+    test("cos", Micro::cos, [](Wide x) { return std::cos(x); }, -100, 100, 1.1);
+    test("sigmoid", Micro::sigmoid, [](Wide x) { return 1 / (1 + std::exp(-x)); }, -far, far, 3);
     test(
         "softplus", Micro::softplus,
         [](Wide x) { return std::max(x, Wide{0}) + std::log1p(std::exp(-std::fabs(x))); }, -far,
         far, 2);
-    test(
-        "sqrt", Micro::sqrt, [](Wide x) { return std::sqrt(x); }, 0, 10, 0.5);
-    test(
-        "square", Micro::square, [](Wide x) { return x * x; }, -10, 10, 0.5);
-    test(
-        "abs", Micro::abs, [](Wide x) { return std::fabs(x); }, -10, 10, 0);
+    test("sqrt", Micro::sqrt, [](Wide x) { return std::sqrt(x); }, 0, 10, 0.5);
+    test("square", Micro::square, [](Wide x) { return x * x; }, -10, 10, 0.5);
+    test("abs", Micro::abs, [](Wide x) { return std::fabs(x); }, -10, 10, 0);
     test(
         "relu", Micro::relu, [](Wide x) { return std::isnan(x) ? x : std::max(x, Wide{0}); }, -10,
         10, 0);
@@ -320,19 +308,13 @@ void check_functions(const Kernels<T>& k, std::mt19937& rng) {
             worst = std::max(worst, ulps(got[i], exact(Wide{a[i]}, Wide{b[i]})));
         check(worst <= bound, about(k, name) + ": " + std::to_string(worst) + " units");
     };
-    pairs(
-        "add", Micro::add, [](Wide x, Wide y) { return x + y; }, 0.51);
-    pairs(
-        "multiply", Micro::multiply, [](Wide x, Wide y) { return x * y; }, 0.51);
-    pairs(
-        "divide", Micro::divide, [](Wide x, Wide y) { return x / y; }, 0.51);
-    pairs(
-        "maximum", Micro::maximum, [](Wide x, Wide y) { return std::max(x, y); }, 0);
-    pairs(
-        "greater", Micro::greater, [](Wide x, Wide y) { return x > y ? Wide{1} : Wide{0}; }, 0);
+    pairs("add", Micro::add, [](Wide x, Wide y) { return x + y; }, 0.51);
+    pairs("multiply", Micro::multiply, [](Wide x, Wide y) { return x * y; }, 0.51);
+    pairs("divide", Micro::divide, [](Wide x, Wide y) { return x / y; }, 0.51);
+    pairs("maximum", Micro::maximum, [](Wide x, Wide y) { return std::max(x, y); }, 0);
+    pairs("greater", Micro::greater, [](Wide x, Wide y) { return x > y ? Wide{1} : Wide{0}; }, 0);
     for (T& y : b) y = std::fmod(y, T(30));
-    pairs(
-        "power", Micro::power, [](Wide x, Wide y) { return std::pow(x, y); }, 1.5);
+    pairs("power", Micro::power, [](Wide x, Wide y) { return std::pow(x, y); }, 1.5);
 }
 
 template <class T>
