@@ -24,7 +24,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Name:
-    """The name of a number: z, of layer `upper`, element `lower`; `gradient` makes it ∂L/∂z.
+    """The name of a number: z, of layer `upper`, element `lower`; `gradient` "L" makes it ∂L/∂z.
 
     `value` is the number it stands for, where that is known. Two names are the same if they are
     written the same.
@@ -33,7 +33,7 @@ class Name:
     base: str
     upper: str = ""
     lower: str = ""
-    gradient: bool = False
+    gradient: str = ""
     value: float | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -43,7 +43,7 @@ class Name:
         return hash(self.key)
 
     @property
-    def key(self) -> tuple[str, str, str, bool]:
+    def key(self) -> tuple[str, str, str, str]:
         """What tells it from other names."""
         return self.base, self.upper, self.lower, self.gradient
 

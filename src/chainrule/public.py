@@ -27,7 +27,7 @@ from chainrule.errors import (
 from chainrule.families import register
 from chainrule.functions import grad, gradcheck, hessian, hvp, jacobian, value_and_grad
 from chainrule.layers.network import input_symbol as Input
-from chainrule.ledger import Ledger, explain
+from chainrule.ledger import Derivation, Ledger, derive, explain
 from chainrule.many import Job, NetworkEvent, TrainingFailed, train_many, training_many
 from chainrule.model import History, Model, Sequential, load
 from chainrule.training import EarlyStopping
@@ -36,6 +36,7 @@ __all__ = [
     "ChainruleError",
     "Comparison",
     "DataError",
+    "Derivation",
     "EarlyStopping",
     "History",
     "Input",
@@ -54,6 +55,7 @@ __all__ = [
     "compare",
     "constraints",
     "data",
+    "derive",
     "explain",
     "grad",
     "gradcheck",

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from chainrule.cli import comparing  # noqa: F401 - they add commands to the app
+from chainrule.cli import comparing, explaining  # noqa: F401 - they add commands to the app
 from chainrule.cli.app import app
 from chainrule.cli.exits import DONE, INTERRUPTED, WRONG
 from chainrule.cli.printing import visible

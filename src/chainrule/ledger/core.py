@@ -80,7 +80,15 @@ class Ledger:
 
     def places(self, quantity: Quantity) -> list[Index]:
         """The places of the elements of a value that are part of this ledger."""
-        return [tuple(place) for place in np.argwhere(self.mask(quantity)).tolist()]
+        return self.in_order(quantity, np.argwhere(self.mask(quantity)).tolist())
+
+    def in_order(self, quantity: Quantity, places: Sequence[Sequence[int]]) -> list[Index]:
+        """Places by the caller's rows, which the step may take in another order."""
+        rows = self.formulas.row_labels
+        found = [tuple(place) for place in places]
+        if quantity.batched and len(rows) > 1:
+            found.sort(key=lambda place: (rows[place[0]], place[1:]))
+        return found
 
     def mask(self, quantity: Quantity) -> Array:
         """Which elements of a value are part of this ledger."""
@@ -393,12 +401,14 @@ def explain(
     step: int | str = "next",
     sample_weight: Any = None,
     units: Mapping[str, Sequence[str]] | None = None,
+    rows: Sequence[int] | None = None,
 ) -> Ledger:
     """The ledger of the training step that `model.fit(x, y, batch_size=len(x))` would make next.
 
     The model is left as it is. The numbers come from the engine the model trains with: they are the
     bits that `fit` would compute. `step`: "next", or how many such steps from now, beginning with 1.
-    `units` names features and units: `{"input_1": ["A", "B"], "dense": ["D", "E"]}`.
+    `units` names features and units: `{"input_1": ["A", "B"], "dense": ["D", "E"]}`; `rows` numbers the
+    rows, which are counted from 0 otherwise.
 
     Errors: `UsageError` where the model was not compiled or `units` names an unknown layer.
     """
@@ -406,6 +416,10 @@ def explain(
     if not isinstance(number, int) or number < 1:
         raise UsageError(f"step is 'next' or a number of at least 1, not {step!r}.")
     recording = record(model, x, y, sample_weight)
+    if rows is not None:
+        if len(rows) != len(recording.rows):
+            raise UsageError(f"rows has {len(rows)} numbers for {len(recording.rows)} rows.")
+        recording = replace(recording, names=np.array(rows))
     network = recording.step.network
     known = [*network.input_names, *(str(layer.name) for layer in network.layers)]
     for name in units or {}:

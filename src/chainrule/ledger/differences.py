@@ -146,6 +146,6 @@ class Differences:
         quantity = self.structure.primary.get(source)
         if quantity is None or source.shape != value.shape:
             return value.op.name
-        rows = [int(row) for row in self.structure.recording.rows]
+        rows = self.structure.recording.labels
         name = quantity.name(index, rows, None)
         return f"{value.op.name} at {quantity.base}{quantity.upper}[{name.lower}]"

@@ -64,7 +64,7 @@ class Formulas:
         self.structure, self.arrays, self.paper = structure, arrays, paper
         self.speech = speech or Speech()
         self.rows = len(structure.recording.rows)
-        self.row_labels = [int(row) for row in structure.recording.rows]
+        self.row_labels = structure.recording.labels
         self._known: dict[tuple[Value, tuple[int, ...]], Expression] = {}
         self._direct = False  # whether gradients are written out rather than named
         self._below = False  # whether activations are written with what enters them

@@ -99,7 +99,7 @@ class _Step:
         self.html = f"<section class='lines' data-step='{number}'>{''.join(parts)}</section>"
         self.data = {
             "lines": self.lines,
-            "rows": [int(ledger.recording.rows[r]) for r in self.rows],
+            "rows": [ledger.recording.labels[r] for r in self.rows],
             "loss": self.face_of.value(ledger.loss),
             "after": self.face_of.value(ledger.loss_after)
             if ledger.recording.program.assignments

@@ -32,6 +32,13 @@ class Recording:
     data: Mapping[Input, Array]
     scalars: Mapping[Input, Any]
     rows: Array
+    names: Array | None = None  # what the caller calls the rows
+
+    @property
+    def labels(self) -> list[int]:
+        """The number by which each row of the batch is known."""
+        found = self.rows if self.names is None else self.names[self.rows]
+        return [int(row) for row in found]
 
     @property
     def step(self) -> Step:
@@ -58,7 +65,8 @@ class Recording:
         later = replace(
             clock, epochs=clock.epochs + 1, steps=clock.steps + 1, updates=clock.updates + 1
         )
-        return recorded(replace(self.job, clock=later), self.after(assigned))
+        found = recorded(replace(self.job, clock=later), self.after(assigned))
+        return replace(found, names=self.names)
 
     def after(self, assigned: Mapping[Value, Array]) -> State:
         """The state when the step is done."""

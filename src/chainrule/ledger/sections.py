@@ -92,7 +92,7 @@ class View:
         worth = np.where(mask, worth, -1.0).ravel()
         kept = np.argsort(-worth, kind="stable")[: self.most]
         chosen = np.column_stack(np.unravel_index(np.sort(kept), array.shape)).tolist()
-        return [tuple(place) for place in chosen], count - len(chosen)
+        return self.ledger.in_order(quantity, chosen), count - len(chosen)
 
     def _important(self, layer: str) -> Array | None:
         """For each unit of a layer, 1 for the unit with the largest |δ|, falling to 0 for the least."""

@@ -84,7 +84,7 @@ class Quantity:
             self.base,
             self.via if named else self.upper + self.via,
             ",".join(part for part in parts if part),
-            self.gradient,
+            "L" if self.gradient else "",
             number,
         )
 

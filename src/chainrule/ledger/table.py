@@ -25,7 +25,7 @@ def table(ledger: Ledger) -> pl.DataFrame:
     """
     import polars as pl
 
-    from_rows = np.asarray(ledger.recording.rows)
+    from_rows = np.asarray(ledger.recording.labels)
     frames = []
     places = {q: ledger.places(q) for q in ledger.quantities}
     written = sum(map(len, places.values())) <= FORMULAS

@@ -184,7 +184,7 @@ class Text(Face):
         written = name.base + _superscript(name.upper)
         if name.lower:
             written += f"[{name.lower}]"
-        return f"∂L/∂{written}" if name.gradient else written
+        return f"∂{name.gradient}/∂{written}" if name.gradient else written
 
     def value(self, value: float) -> str:
         return self.digits.plain(value)
@@ -232,7 +232,9 @@ class Latex(Face):
             written += f"^{{({_latex_word(name.upper)})}}"
         if name.lower:
             written += f"_{{{_latex_word(name.lower)}}}"
-        return rf"\frac{{\partial L}}{{\partial {written}}}" if name.gradient else written
+        if not name.gradient:
+            return written
+        return rf"\frac{{\partial {name.gradient}}}{{\partial {written}}}"
 
     def value(self, value: float) -> str:
         mantissa, exponent = self.digits.mantissa(value)
@@ -291,7 +293,7 @@ class MathML(Face):
                 base = f"<msub>{base}{lower}</msub>"
         if not name.gradient:
             return base
-        return f"<mfrac><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>∂</mo>{base}</mrow></mfrac>"
+        return f"<mfrac><mrow><mo>∂</mo>{_identifier(name.gradient)}</mrow><mrow><mo>∂</mo>{base}</mrow></mfrac>"
 
     def value(self, value: float) -> str:
         mantissa, exponent = self.digits.mantissa(value)
@@ -358,6 +360,10 @@ _GREEK = {
 def _latex_word(word: str) -> str:
     """A name in LaTeX: Greek letters by their commands, several letters upright."""
     letters = sum(c.isascii() and c.isalpha() for c in word)
+    plain = word.rstrip("₀₁₂₃₄₅₆₇₈₉")
+    if plain != word:
+        small = word[len(plain) :].translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789"))
+        return f"{_latex_word(plain)}_{{{small}}}"
     for letter, command in _GREEK.items():
         word = word.replace(letter, command)
     for special in "%#&$":

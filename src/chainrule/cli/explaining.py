@@ -1,0 +1,74 @@
+"""The commands that teach, and their options: explain, exercise, check, descend."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Annotated, Any
+
+import typer
+
+from chainrule.cli.app import DATA, DataDir, _flag, _option, app
+from chainrule.cli.grouped import Grouped
+
+STEP, PART, LOOK, OUT = "Which step", "Which part", "How it looks", "Output"
+
+
+def _carry_out(module: str, *arguments: Any, **options: Any) -> int:
+    code: int = importlib.import_module(f"chainrule.cli.{module}").carry_out(*arguments, **options)
+    return code
+
+
+@app.command(cls=Grouped)
+def explain(
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help="The folder of a run, or a .chainrule file."),
+    ] = None,
+    row: Annotated[
+        str | None, _option(DATA, "N[,N…]", "The rows of the batch, counted from 0  [0].")
+    ] = None,
+    source: Annotated[
+        str | None, _option(DATA, "SOURCE", "Where the rows come from  [the run's source].")
+    ] = None,
+    data_dir: DataDir = None,
+    example: Annotated[
+        str | None,
+        _option(
+            STEP,
+            "NAME",
+            "A built-in example instead of a run: koehn, xyz, chain, jacobians, perceptron, xor, softmax.",
+        ),
+    ] = None,
+    network: Annotated[
+        str | None,
+        _option(STEP, "FILE", "A network in a .toml file, with weights, input and target."),
+    ] = None,
+    step: Annotated[
+        str, _option(STEP, "K", "next, or how many steps from now on the same rows.")
+    ] = "next",
+    layer: Annotated[str | None, _option(PART, "NAME", "One layer.")] = None,
+    unit: Annotated[str | None, _option(PART, "N", "One unit of the layer, from 0.")] = None,
+    path: Annotated[
+        str | None, _option(PART, "FROM:TO", "All between two numbers, such as x[2]:loss.")
+    ] = None,
+    most: Annotated[str, _option(PART, "N", "Lines of one value that are shown.")] = "12",
+    digits: Annotated[str, _option(LOOK, "N", "Significant digits.")] = "6",
+    decimal: Annotated[str, _option(LOOK, "SIGN", "point or comma.")] = "point",
+    on_paper: Annotated[
+        bool,
+        _flag(LOOK, "--as-on-paper", "Go on from rounded numbers, as one does by hand."),
+    ] = False,
+    descent: Annotated[
+        bool, _flag(LOOK, "--descent", "δ means −∂L/∂z, so that Δw = η δ a (Koehn's slides).")
+    ] = False,
+    out: Annotated[
+        str | None,
+        _option(OUT, "FILE", "Write .html, .md, .tex, .txt, .csv or .parquet instead."),
+    ] = None,
+    steps: Annotated[str, _option(OUT, "N", "Successive training steps on an .html page.")] = "1",
+) -> int:
+    """Show every number of a training step, with the formula it comes from.
+
+    Of a run, and some rows of its data; of a network written down in a file; or of a built-in example.
+    """
+    return _carry_out("explanations", locals())
