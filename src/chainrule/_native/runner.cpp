@@ -151,9 +151,10 @@ template <class T>
 int Runner<T>::slice_rows(int rows) const {
     constexpr std::size_t cache = 64 * 1024;  // a good part of it
     std::size_t row_bytes = 0, sum_bytes = 0;
-    for (const Buffer& buffer : plan_.buffers)
-        if (buffer.rows == batch_rows && buffer.layout == Layout::matrix)
-            row_bytes += (buffer.columns + kernels_.panel_width - 1) / kernels_.panel_width *
+    // What the products read and write, which is the same whoever looks at values in between.
+    for (const Instruction& instruction : plan_.instructions)
+        if (instruction.op == Opcode::nn && plan_.buffers[instruction.a].rows == batch_rows)
+            row_bytes += (shared_.panels_of(instruction.a) + 2 * shared_.panels_of(instruction.b)) *
                          kernels_.panel_width * sizeof(T);
     for (std::size_t i = 0; i < phases_.size(); ++i)
         if (phases_[i] == Phase::sums)

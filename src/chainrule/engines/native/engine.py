@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,18 +12,24 @@ from chainrule.engines.native.lowering import lower
 from chainrule.engines.native.plan import Instruction, Plan
 from chainrule.engines.program import Array, Program, Runner, State, row_count
 from chainrule.errors import DataError
-from chainrule.graph import Input, Parameter, Shape
+from chainrule.graph import BATCH, Constant, Input, Parameter, Shape, Value
 
-ELEMENTS = ("float32", "float64", "uint8", "int64")
+ELEMENTS = frozenset(map(np.dtype, ("float32", "float64", "uint8", "int64")))
 
 
 class NativeRunner:
     """A plan bound to a state; parameters are brought in before a run and taken out after it."""
 
-    def __init__(self, program: Program, state: State, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        state: State,
+        threads: int | None = None,
+        watched: Sequence[Value] = (),
+    ) -> None:
         self.program, self.state = program, state
         self.threads = _native.default_threads() if threads is None else threads
-        self.plan, self.buffers = lower(program)
+        self.plan, self.buffers = lower(program, watched)
         self._runner = _make(self.plan, state.precision)
         for buffer, value in self.plan.constants.items():
             self._runner.write(buffer, np.ascontiguousarray(value, state.precision).reshape(-1))
@@ -34,10 +40,8 @@ class NativeRunner:
     def once(
         self, data: Mapping[Input, Any], scalars: Mapping[Input, Any] | None = None
     ) -> dict[str, Array]:
-        rows = row_count(data, self.program)
-        table = {leaf: np.asarray(value)[None] for leaf, value in (scalars or {}).items()}
-        self._run(data, np.arange(rows), max(rows, 1), table, 0, 1, [], [])
-        return {name: self._read(name, rows) for name in self.program.outputs}
+        rows = self._whole(data, scalars, kept=True)
+        return {name: self._read(value, rows) for name, value in self.program.outputs.items()}
 
     def steps(
         self,
@@ -66,6 +70,42 @@ class NativeRunner:
             name: np.concatenate([part[name] for part in parts]) for name in self.program.outputs
         }
 
+    def inspect(
+        self,
+        values: Sequence[Value],
+        data: Mapping[Input, Any],
+        scalars: Mapping[Input, Any] | None = None,
+    ) -> dict[Value, Array]:
+        before = self.state.arrays
+        found = {**before, **data, **(scalars or {})}
+        found.update((value, value.array) for value in values if isinstance(value, Constant))
+        watching = NativeRunner(self.program, self.state, self.threads, values)
+        assigned = {value for _, value in self.program.assignments}
+        parameters = {buffer: parameter for parameter, buffer in watching._parameters}
+        # Sums over rows as a step makes them, perhaps slice by slice; rows from a run that keeps them.
+        for kept in (False, True):
+            watching.state = State(self.state.precision, dict(before))
+            rows = watching._whole(data, scalars, kept=kept)
+            for value in values:
+                batched = any(d is BATCH for d in value.shape)
+                if value.op is None or batched != kept:
+                    continue
+                seen_through = parameters.get(watching.buffers[value])  # by a reshape of it, say
+                if seen_through is None or value in assigned:
+                    found[value] = watching._read(value, rows)
+                else:
+                    found[value] = before[seen_through].reshape(value.shape)
+        return {value: np.asarray(found[value]) for value in values}
+
+    def _whole(
+        self, data: Mapping[Input, Any], scalars: Mapping[Input, Any] | None, *, kept: bool
+    ) -> int:
+        """Run once on all rows given, and say how many; what has a value for each can be read if `kept`."""
+        rows = row_count(data, self.program)
+        table = {leaf: np.asarray(value)[None] for leaf, value in (scalars or {}).items()}
+        self._run(data, np.arange(rows), max(rows, 1), table, 0, 1, kept=kept)
+        return rows
+
     def _run(
         self,
         data: Mapping[Input, Any],
@@ -74,8 +114,10 @@ class NativeRunner:
         table: Mapping[Input, Array],
         first: int,
         last: int,
-        summed: list[str],
-        before: list[float],
+        summed: Sequence[str] = (),
+        before: Sequence[float] = (),
+        *,
+        kept: bool = False,
     ) -> list[float]:
         for parameter, buffer in self._parameters:
             array = self.state.arrays[parameter]
@@ -102,8 +144,8 @@ class NativeRunner:
                 first,
                 last,
                 outputs,
-                before,
-                not summed,
+                list(before),
+                kept,
                 self.threads,
             )
         except IndexError as error:
@@ -113,8 +155,7 @@ class NativeRunner:
             self.state.arrays[parameter] = self._there[parameter] = array
         return list(sums)
 
-    def _read(self, name: str, rows: int) -> Array:
-        value = self.program.outputs[name]
+    def _read(self, value: Value, rows: int) -> Array:
         shape = tuple(rows if not isinstance(d, int) else d for d in value.shape)
         buffer = self.buffers[value]
         if value.kind == "int":
@@ -147,7 +188,7 @@ def _size(shape: Shape) -> tuple[int, int]:
 def _rows(array: Any, precision: str) -> Array:
     """Rows of data as the runner reads them: row after row, in one of its element types."""
     found = np.asarray(array)
-    if found.dtype.name not in ELEMENTS:
+    if found.dtype not in ELEMENTS:
         if found.dtype.kind not in "fiub":
             raise DataError(f"The data holds {found.dtype} entries: give numbers.")
         found = found.astype(precision if found.dtype.kind == "f" else np.int64)

@@ -98,8 +98,9 @@ class _Draft:
 class Lowering:
     """The lowering of one program. A *slot* is a number for a value, a temporary or a constant."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, watched: Sequence[Value] = ()) -> None:
         self.program = program
+        self.watched = [value for value in watched if value.op is not None]
         self.spaces: list[Space] = []  # of each slot
         self.made_by: list[int] = []  # the instruction that makes it, -1 for leaves
         self.stored: list[bool] = []  # whether it needs a buffer
@@ -260,9 +261,9 @@ class Lowering:
         for value in topological_order([*program.outputs.values(), *targets]):
             if value not in self.slot_of:
                 self.slot_of[value] = self._value(value)
-        for value in (*program.outputs.values(), *targets):
+        for value in (*program.outputs.values(), *targets, *self.watched):
             self.slot_of[value] = self.settled(self.slot_of[value])
-        for value in program.outputs.values():
+        for value in (*program.outputs.values(), *self.watched):
             self.stored[self.slot_of[value]] = True
         copies = self._assign()
         for parameter, slot in copies:
@@ -374,7 +375,8 @@ class Lowering:
 
     def _drop_unread(self) -> None:
         """Leave out what nobody reads: a draft without an opcode is not carried out."""
-        wanted = {self.slot_of[v] for v in self.program.outputs.values()}
+        shown = (*self.program.outputs.values(), *self.watched)
+        wanted = {self.slot_of[v] for v in shown}
         wanted |= {*self.home, *(self.slot_of[p] for p, _ in self.program.assignments)}
         for draft in reversed(self.drafts):
             code = []
@@ -762,9 +764,13 @@ RULES: dict[str, Rule] = {
 }
 
 
-def lower(program: Program) -> tuple[Plan, dict[Value, int]]:
-    """The plan of a program and the buffer of each value that has one; `NoKernel` names what has none."""
-    lowering = Lowering(program)
+def lower(program: Program, watched: Sequence[Value] = ()) -> tuple[Plan, dict[Value, int]]:
+    """The plan of a program and the buffer of each value that has one; `NoKernel` names what has none.
+
+    `watched` values have one for sure: the code that makes them writes it too, and rounds as it does
+    when nobody looks.
+    """
+    lowering = Lowering(program, watched)
     plan = lowering.lower()
     return plan, {
         v: lowering.buffers[s] for v, s in lowering.slot_of.items() if s in lowering.buffers
