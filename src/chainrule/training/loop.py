@@ -198,7 +198,9 @@ def _trouble(job: Job, epoch: int, loss: float) -> str | None:
     if not math.isfinite(loss):
         return f"the loss became {loss} in epoch {epoch}: try a smaller learning rate"
     for weight in job.step.network.weights:
-        if not np.isfinite(job.state[weight.parameter]).all():
+        flat = job.state.arrays[weight.parameter].reshape(-1)
+        # a sum of squares takes a fraction of the time, but may overflow
+        if not math.isfinite(flat.dot(flat)) and not np.isfinite(flat).all():
             return f"{weight.parameter.name} became infinite in epoch {epoch}: try a smaller learning rate"
     return None
 
@@ -217,17 +219,17 @@ def _reason(job: Job, watch: Watch, logs: Mapping[str, float], previous: float) 
 def _minibatches(job: Job) -> Generator[Progress | dict[str, float], None, None]:
     """For each epoch some Progress events, then the epoch's means."""
     runner = job.engine.prepare(job.step.train, job.state, job.threads)
-    clock, pace = job.clock, Pace()
-    total = clock.updates + job.steps * job.epochs
+    clock, pace, steps = job.clock, Pace(), job.steps
+    total = clock.updates + steps * job.epochs
     clock.schedule = clock.schedule or job.schedule.initial()
     for epoch in range(1, job.epochs + 1):
         order, table, rates = upcoming(job, job.step.train, total)
         sums: Sums = {}
         for step, sums in _in_pieces(runner, job, order, table, pace):
             rows = min(step * job.batch_size, len(order))
-            yield Progress(epoch, step, job.steps, sums["loss"] / rows)
-        clock.steps += job.steps
-        clock.updates += job.steps
+            yield Progress(epoch, step, steps, sums["loss"] / rows)
+        clock.steps += steps
+        clock.updates += steps
         clock.epochs += 1
         yield {**finished(job.step, sums, len(order)), "learning_rate": float(rates[-1])}
 
@@ -237,14 +239,14 @@ def upcoming(job: Job, program: Program, total: int) -> tuple[Array, dict[Input,
 
     `total` is the number of steps when the training will be over, which some schedules reckon with.
     """
-    clock = job.clock
+    clock, steps = job.clock, job.steps
     # random.permutation's rows, several times sooner and without holding the interpreter's lock
     permutation = _native.permutation(
         job.seed, clock.epochs, int(random.Stream.PERMUTATION), len(job.training)
     )
     rates = job.schedule(
-        np.arange(clock.updates, clock.updates + job.steps, dtype=np.float64),
-        steps_per_epoch=job.steps,
+        np.arange(clock.updates, clock.updates + steps, dtype=np.float64),
+        steps_per_epoch=steps,
         total_steps=total,
     )
     rates = rates * clock.schedule.get("scale", 1.0)
@@ -270,10 +272,10 @@ def _in_pieces(
 ) -> Iterator[tuple[int, Sums]]:
     """Run an epoch's steps a piece at a time: the steps done, and the sums over them."""
     sums: Sums = {}
-    done = 0
-    while done < job.steps:
+    done, steps = 0, job.steps
+    while done < steps:
         begun = time.perf_counter()
-        end = min(done + pace.steps, job.steps)
+        end = min(done + pace.steps, steps)
         sums = runner.steps(job.training.arrays, order, job.batch_size, table, done, end, sums)
         pace.learn(end - done, time.perf_counter() - begun)
         done = end
@@ -301,9 +303,8 @@ def _descend(job: Job, judge: Runner) -> Generator[Progress | dict[str, float], 
 
 def _snapshot(job: Job) -> Snapshot:
     """Weights and optimizer's state now; arrays are replaced, never changed, so none is copied."""
-    slots = [p for kept in job.step.slots.values() for p in kept.values()]
-    weights = [w.parameter for w in job.step.network.weights]
-    return {parameter: job.state[parameter] for parameter in (*weights, *slots)}
+    arrays = job.state.arrays
+    return {parameter: arrays[parameter] for parameter in job.step.parameters}
 
 
 def judged(

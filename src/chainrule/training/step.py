@@ -90,6 +90,12 @@ class Step:
         ]
 
     @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The network's weights and the optimizer's state."""
+        slots = (p for kept in self.slots.values() for p in kept.values())
+        return (*(w.parameter for w in self.network.weights), *slots)
+
+    @cached_property
     def metrics(self) -> dict[str, Measure]:
         """The metrics by their names in the logs; with several outputs, the output's name stands before."""
         return {
@@ -221,11 +227,12 @@ class Step:
         taken = np.arange(updates + 1, updates + 1 + len(rates), dtype=np.float64)
         columns = self.recipe.optimizer.scalars(rates, taken)
         table: dict[Input, Array] = {self.scalars[name]: column for name, column in columns.items()}
-        number = np.arange(counter, counter + len(rates), dtype=np.uint64)
-        key = np.empty((len(rates), 4), np.uint32)
-        key[:, 0], key[:, 1] = seed & 0xFFFFFFFF, seed >> 32
-        key[:, 2], key[:, 3] = number & 0xFFFFFFFF, number >> 32
-        table[self.key] = key
+        if self.key in program.scalars:
+            number = np.arange(counter, counter + len(rates), dtype=np.uint64)
+            key = np.empty((len(rates), 4), np.uint32)
+            key[:, 0], key[:, 1] = seed & 0xFFFFFFFF, seed >> 32
+            key[:, 2], key[:, 3] = number & 0xFFFFFFFF, number >> 32
+            table[self.key] = key
         return {leaf: table[leaf] for leaf in program.scalars}
 
 
