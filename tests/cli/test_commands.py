@@ -156,6 +156,15 @@ def test_a_finished_run_is_shown_again(chainrule: Command, trained: str) -> None
     assert shown.endswith("To repeat it:\nchainrule train table.csv --hidden 8 --epochs 2\n")
 
 
+def test_the_plan_of_a_step_names_what_it_reads_and_changes(
+    chainrule: Command, trained: str
+) -> None:
+    lines = chainrule("show", trained, "--plan").out.splitlines()
+    assert lines[0].split()[:2] == ["1", "nn"]
+    assert "hidden_1/kernel" in lines[0]
+    assert any(line.lstrip().startswith("output/bias ← adam ") for line in lines)
+
+
 def test_a_run_that_was_moved_is_shown_where_it_is(chainrule: Command, trained: str) -> None:
     Path(trained).rename("elsewhere")
     assert "Report: elsewhere/report.html" in chainrule("show", "elsewhere").out

@@ -228,10 +228,14 @@ def show(
         str | None,
         _option(RUNNING, "FILE", "Draw the learning curves into a .png, .svg or .pdf file."),
     ] = None,
+    plan: Annotated[
+        bool, _flag(RUNNING, "--plan", "Print the compiled engine's plan of a training step.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Show what a run did: its result, network and settings."""
-    return _carry_out("show", run, None if plot is None else Path(plot), as_json=json)
+    picture = None if plot is None else Path(plot)
+    return _carry_out("show", run, picture, plan=plan, as_json=json)
 
 
 @app.command(cls=Grouped)

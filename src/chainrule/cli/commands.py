@@ -17,7 +17,7 @@ from chainrule.cli.progress import Bar
 from chainrule.cli.sources import print_source
 from chainrule.errors import ModelFileError, UsageError
 from chainrule.experiment.describing import describe_source
-from chainrule.experiment.evaluating import evaluate_run, predict_run
+from chainrule.experiment.evaluating import evaluate_run, model_of, predict_run
 from chainrule.experiment.folder import RESULT, read_history, read_result, to_json
 from chainrule.experiment.preparing import Prepared
 from chainrule.experiment.running import run
@@ -81,8 +81,11 @@ def predict(path: str, source: str, out: Path | None, data_dir: str | None) -> i
     return DONE
 
 
-def show(path: str, plot: Path | None, *, as_json: bool) -> int:
-    """Print what a run did, or draw its learning curves."""
+def show(path: str, plot: Path | None, *, plan: bool, as_json: bool) -> int:
+    """Print what a run did or how a step of it is carried out, or draw its learning curves."""
+    if plan:
+        _write(model_of(path).plan())
+        return DONE
     result = read_result(path)
     if plot is not None:
         try:

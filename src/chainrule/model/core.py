@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 
 from chainrule import data, engines, schedules, storage
+from chainrule.engines.native import lower
 from chainrule.engines.program import Array, Engine, Precision, Program
 from chainrule.errors import ChainruleError, DataError, UsageError, unknown_name
 from chainrule.families import check, encode
@@ -159,6 +160,15 @@ class Model(WeightedNetwork):
                         )
             self._steps[key] = step
         return self._steps[key]
+
+    def plan(self) -> str:
+        """How the native engine carries out a training step: its instructions in order, as text.
+
+        Each line is an instruction with what it makes and reads; indented below is the code that runs on
+        its result while that is in the nearest cache. Raises `ChainruleError` with the operation's name
+        where one has no kernel.
+        """
+        return str(lower(self._step().train)[0])
 
     # --- training ---
 

@@ -261,6 +261,32 @@ def test_the_same_bits_for_any_number_of_threads() -> None:
             np.testing.assert_array_equal(a, b)
 
 
+def test_the_same_bits_for_any_number_of_threads_where_batches_are_taken_in_slices() -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(7001, 6)), rng.normal(size=(7001, 3))
+
+    def weights(threads: int, engine: str = "native") -> list[np.ndarray]:
+        layers = [
+            cr.layers.Dense(40, activation="tanh"),
+            cr.layers.Dropout(0.2),
+            cr.layers.Dense(16, activation="relu"),
+            cr.layers.LayerNormalization(),
+            cr.layers.Dense(3),
+        ]
+        model = cr.Sequential(layers, seed=4)
+        optimizer = cr.optimizers.Adam(1e-3, global_clipnorm=0.5)
+        model.compile(optimizer, "mse", engine=engine, precision="float64")
+        model.fit(x, y, batch_size=3000, epochs=3, verbose=0, threads=threads)
+        return model.get_weights()
+
+    one = weights(1)
+    for threads in (2, 3, 8, 40):
+        for a, b in zip(one, weights(threads), strict=True):
+            np.testing.assert_array_equal(a, b)
+    for a, b in zip(one, weights(1, "reference"), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
 def below_the_largest() -> Any:
     """A layer without a kernel: nothing that reduces over the rows but sums has one."""
     return cr.layers.Lambda(lambda x: x - ops.max(x, 0))

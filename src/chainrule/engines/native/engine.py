@@ -77,7 +77,8 @@ class NativeRunner:
         scalars: Mapping[Input, Any] | None = None,
     ) -> dict[Value, Array]:
         before = self.state.arrays
-        found = {**before, **data, **(scalars or {})}
+        given = (before, data, scalars or {})
+        found: dict[Value, Any] = {leaf: array for each in given for leaf, array in each.items()}
         found.update((value, value.array) for value in values if isinstance(value, Constant))
         watching = NativeRunner(self.program, self.state, self.threads, values)
         assigned = {value for _, value in self.program.assignments}

@@ -371,7 +371,9 @@ class Lowering:
         for draft in self.drafts:
             self._join_adam(draft)
         instructions = [self._placed(draft, buffers) for draft in self.drafts if draft.opcode]
-        return Plan(spaces, instructions, constants, buffers.get(self.batch_size, -1))
+        leaves = {v: buffers.get(s, -1) for v, s in self.slot_of.items() if v.op is None and v.name}
+        names = {buffer: str(v.name) for v, buffer in leaves.items() if buffer >= 0}
+        return Plan(spaces, instructions, constants, buffers.get(self.batch_size, -1), names)
 
     def _drop_unread(self) -> None:
         """Leave out what nobody reads: a draft without an opcode is not carried out."""

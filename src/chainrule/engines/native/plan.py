@@ -45,24 +45,41 @@ class Plan:
     instructions: list[Instruction]
     constants: dict[int, object]  # buffer → number or array
     batch_size: int  # the buffer that holds the number of rows, or -1
+    names: dict[int, str] = field(default_factory=dict)  # of inputs and parameters
 
     def __str__(self) -> str:
         lines = []
-        for number, i in enumerate(self.instructions):
-            sources = ", ".join(f"b{s}" for s in (i.a, i.b) if s >= 0)
-            made = ", ".join(f"b{out}" for out in (i.out, i.also) if out >= 0)
-            lines.append(f"{number:3} {f'{made} ← ' if made else ''}{i.opcode} {sources}")
+        for number, i in enumerate(self.instructions, 1):
+            sources = ", ".join(self._buffer(s) for s in (i.a, i.b) if s >= 0)
+            made = ", ".join(self._buffer(out) for out in (i.out, i.also) if out >= 0)
+            if i.opcode == "elementwise":  # what it makes stands in its code
+                made = ""
+            shape = self._shape(i.space)
+            lines.append(f"{number:3}  {f'{made} ← ' if made else ''}{i.opcode} {sources}  {shape}")
             for micro, dst, read in i.code:
-                places = ", ".join(_place(i, place) for place in read)
-                lines.append(f"        {_place(i, dst)} ← {micro} {places}")
+                places = ", ".join(self._place(i, place) for place in read)
+                lines.append(f"        {self._place(i, dst)} ← {micro} {places}")
         return "\n".join(lines)
 
+    def _buffer(self, buffer: int) -> str:
+        if buffer == self.batch_size:
+            return "rows"
+        constant = self.constants.get(buffer)
+        if isinstance(constant, float):
+            return f"{constant:.6g}"
+        return self.names.get(buffer, f"b{buffer}")
 
-def _place(instruction: Instruction, place: int) -> str:
-    if place >= SCRATCH_REGISTER:
-        return f"r{place - SCRATCH_REGISTER}"
-    buffer, spread = instruction.operands[place]
-    return "product" if buffer < 0 else f"b{buffer}" + ("" if spread == "full" else f":{spread}")
+    def _shape(self, space: Space) -> str:
+        rows = "rows" if space.rows == BATCH_ROWS else str(space.rows)
+        if space.layout == "scalar":
+            return ""
+        return f"[{rows}]" if space.layout == "column" else f"[{rows} × {space.columns}]"
+
+    def _place(self, instruction: Instruction, place: int) -> str:
+        if place >= SCRATCH_REGISTER:
+            return f"r{place - SCRATCH_REGISTER}"
+        buffer, _ = instruction.operands[place]
+        return "it" if buffer < 0 else self._buffer(buffer)
 
 
 SCRATCH_REGISTER = 64  # operands are numbered below, registers from here
