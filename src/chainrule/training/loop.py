@@ -129,7 +129,10 @@ def train(job: Job) -> Generator[Event, None, None]:
     """
     job.check()
     begun = time.perf_counter()
-    judge = job.engine.prepare(job.step.evaluate, job.state, job.threads)
+    descending = isinstance(job.step.recipe.optimizer, LBFGS)
+    judge = None
+    if descending or job.validation is not None:
+        judge = job.engine.prepare(job.step.evaluate, job.state, job.threads)
     watch = Watch(
         job.stopping or EarlyStopping(), job.step.metrics, may_stop=job.stopping is not None
     )
@@ -143,9 +146,7 @@ def train(job: Job) -> Generator[Event, None, None]:
     yield TrainingStarted(
         0, job.epochs, len(job.training), validation_rows, job.steps, job.held_out
     )
-    passes = (
-        _descend(job, judge) if isinstance(job.step.recipe.optimizer, LBFGS) else _minibatches(job)
-    )
+    passes = _descend(job, judge) if descending and judge is not None else _minibatches(job)
     try:
         epoch_begun = time.perf_counter()
         for item in passes:
@@ -158,7 +159,7 @@ def train(job: Job) -> Generator[Event, None, None]:
                     break
                 continue
             epoch, logs = epoch + 1, {k: v for k, v in item.items() if k != "learning_rate"}
-            if job.validation is not None:
+            if judge is not None and job.validation is not None:
                 logs.update(
                     {f"val_{k}": v for k, v in judged(judge, job.step, job.validation).items()}
                 )
