@@ -83,6 +83,7 @@ class Stream(enum.IntEnum):
     AUGMENTATION = 5 << 24
     NOISE = 6 << 24
     SEARCH = 7 << 24
+    EXERCISE = 8 << 24
     USER = 255 << 24
 
     def at(self, index: SupportsIndex) -> int:

@@ -72,3 +72,41 @@ def explain(
     Of a run, and some rows of its data; of a network written down in a file; or of a built-in example.
     """
     return _carry_out("explanations", locals())
+
+
+@app.command(cls=Grouped)
+def exercise(
+    kind: Annotated[
+        str, _option(STEP, "NAME", "forward, backprop, or batch (two rows, averaged).")
+    ] = "backprop",
+    layers: Annotated[str, _option(STEP, "WIDTHS", "Inputs, then units of each layer.")] = "2-2-1",
+    seed: Annotated[str, _option(STEP, "N", "The same seed gives the same numbers.")] = "0",
+    friendly: Annotated[
+        bool, _flag(STEP, "--friendly", "Numbers that come out short, without a calculator.")
+    ] = False,
+    out: Annotated[
+        str | None, _option(OUT, "DIR", "The folder to write  [exercise-KIND-LAYERS-SEED].")
+    ] = None,
+) -> int:
+    """Make a worksheet on back-propagation, with its key and a file for the answers."""
+    return _carry_out("exercising", locals())
+
+
+@app.command(cls=Grouped)
+def check(
+    answers: Annotated[
+        str, typer.Argument(metavar="ANSWERS", help="An answers.csv that was filled in.")
+    ],
+    json: Annotated[
+        bool, _flag(OUT, "--json", "Print one JSON document and nothing else on stdout.")
+    ] = False,
+) -> int:
+    """Check a student's answers: the first wrong line, and which mistake fits it.
+
+    Numbers that follow rightly from an earlier wrong one are accepted. Exit code 1: something is wrong
+    or missing.
+    """
+    code: int = importlib.import_module("chainrule.cli.exercising").check_answers(
+        answers, as_json=json
+    )
+    return code
