@@ -220,17 +220,28 @@ def test_a_fraction_of_zero_holds_out_nothing():
             {"rows": 3, "split_column": ["train", "test", "Tset"]},
             "holds test, train, tset: it must",
         ),
-        ({"rows": 3, "split_column": [0, 1, 2]}, "number of the test fold"),
+        ({"rows": 3, "split_column": [0, 1, 2]}, "say which is the test fold"),
         (
             {"rows": 3, "split_column": [0, 1, 2], "fold": 3},
             "no row belongs to fold 3. Folds: 0, 1",
         ),
         ({"rows": 2, "split_column": [1, 1], "fold": 1}, "every row belongs to fold 1"),
-        ({"rows": 3, "split_column": ["train", None, "test"]}, "missing in 1 of 3 rows"),
+        (
+            {"rows": 3, "split_column": ["train", None, "test"]},
+            "1 of 3 values is missing from the split column: remove",
+        ),
         ({"rows": 3, "groups": ["a"] * 3}, r"belong to one group \(a\)"),
         ({"rows": 3, "times": [5, 5, 5]}, "same time"),
         ({"rows": 3, "times": ["2020-01-01", "soon", "2020"]}, "row 1 .* holds 'soon'"),
-        ({"rows": 3, "times": [1.0, np.nan, 2.0]}, "times are missing in 1 of 3"),
+        (
+            {"rows": 4, "times": pl.Series("sold", [None, None, 1, 2])},
+            "2 of 4 values are missing from the times 'sold'",
+        ),
+        ({"rows": 2, "times": pl.Series("sold", ["a", "b"])}, "Column 'sold' should hold dates"),
+        (
+            {"rows": 3, "times": [1.0, np.nan, 2.0]},
+            "1 of 3 values is missing from the times: remove",
+        ),
     ],
 )
 def test_what_cannot_be_divided_is_one_clear_sentence(settings, trouble):
@@ -256,7 +267,7 @@ def test_settings_that_make_no_sense_are_usage_errors(settings, trouble):
 
 
 def test_a_column_of_another_length_is_an_error_with_both_shapes():
-    with pytest.raises(ShapeError, match=r"labels have shape \(3,\), but \(9,\)"):
+    with pytest.raises(ShapeError, match=r"labels should have the shape \(9,\), not \(3,\)"):
         split_rows(9, labels=[0, 1, 2])
 
 

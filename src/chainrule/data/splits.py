@@ -229,7 +229,7 @@ def _by_column(
     if strange:
         raise DataError(
             f"The split column holds {shown}: it must hold train and test (and perhaps "
-            "validation), or fold numbers together with the number of the test fold."
+            "validation), or fold numbers; then say which is the test fold (--test-fold)."
         )
     train, validation, test = (
         np.flatnonzero(np.isin(words, names))
@@ -260,25 +260,26 @@ def _column(name: str, values: Any, rows: int) -> np.ndarray | None:
     """A column as an array that can be sorted and has no gaps."""
     if values is None:
         return None
-    array = as_values(values)
+    array, column = as_values(values), getattr(values, "name", None)
     if array.shape != (rows,):
-        raise ShapeError(f"The {name} have shape {array.shape}, but ({rows},) is expected.")
+        raise ShapeError(f"The {name} should have the shape ({rows},), not {array.shape}.")
     if missing := int(missing_values(array).sum()):
+        which = name if column is None else f"{name} {column!r}"
         raise DataError(
-            f"The {name} are missing in {missing:,} of {rows:,} rows: remove these rows or fill "
-            "in the values."
+            f"{missing:,} of {rows:,} values {'is' if missing == 1 else 'are'} missing from the "
+            f"{which}: remove these rows or fill in the values."
         )
     if array.dtype.kind not in "OU":
         return array
     words = array.astype(str)
-    return _moments(words) if name == "times" else words
+    return _moments(words, column or "time") if name == "times" else words
 
 
-def _moments(words: np.ndarray) -> np.ndarray:
+def _moments(words: np.ndarray, column: str) -> np.ndarray:
     """Times written as text to days; numbers written as text to numbers."""
     import polars as pl
 
-    series = pl.Series("time", words.tolist())
+    series = pl.Series(column, words.tolist())
     numbers = series.cast(pl.Float64, strict=False)
     if numbers.null_count() == 0:
         return numbers.to_numpy()

@@ -6,11 +6,11 @@ from dataclasses import fields, replace
 
 from chainrule import activations, engines, layers, losses, optimizers, regularizers, schedules
 from chainrule.data import Target
+from chainrule.engines.program import PRECISIONS
 from chainrule.errors import UnknownNameError, UsageError, unknown_name
 from chainrule.experiment.settings import Settings
 from chainrule.losses import Loss
 from chainrule.model import Model, Sequential
-from chainrule.model.core import PRECISIONS
 from chainrule.optimizers import SGD, Optimizer
 
 NAMED = {"momentum": SGD(momentum=0.9), "nesterov": SGD(momentum=0.9, nesterov=True)}
@@ -129,7 +129,7 @@ def _check_loss(name: str, loss: Loss, target: Target) -> None:
         if isinstance(loss, _FOR_CLASSES):
             better, why = "mean_squared_error", "is for classes"
         elif isinstance(loss, losses.Poisson):
-            better, why = "mean_squared_error", "needs counts, and quantities are standardised here"
+            better, why = "mean_squared_error", "needs counts as they are"
         else:
             return
     elif target.multilabel and isinstance(loss, _FOR_ONE_CLASS):
@@ -143,4 +143,6 @@ def _check_loss(name: str, loss: Loss, target: Target) -> None:
 
 
 def _what(target: Target) -> str:
-    return "quantities" if target.task == "regression" else "several labels a row"
+    if target.task == "regression":
+        return "quantities, which are standardised"
+    return "several labels a row"

@@ -34,9 +34,7 @@ class Rows:
     numbers: Array  # each row's number in its file
     official: int | None = None
     held_out: str = ""
-    splitting: dict[str, Array] = field(
-        default_factory=dict
-    )  # by the setting that names the column
+    splitting: dict[str, Any] = field(default_factory=dict)  # by the setting that names the column
     files: tuple[tuple[str, Any], ...] = ()  # the features of each file as they were read
     notes: tuple[str, ...] = ()
 
@@ -114,7 +112,7 @@ def _of_table(settings: Settings, source: Source, test: Source | None) -> Rows:
         numbers,
         official,
         f"all rows of {settings.test_file}",
-        {setting: data.as_values(frame[column]) for setting, column in aside.items()},
+        {setting: frame[column] for setting, column in aside.items()},
         tuple(files),
         tuple(notes),
     )
