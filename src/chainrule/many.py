@@ -224,7 +224,11 @@ class _Pool:
 
     def _narrow(self, x: Any, model: Model) -> Any:
         """`x` in the model's precision where that is the narrower: once for all networks that share it."""
-        if not isinstance(x, np.ndarray) or x.dtype != np.float64 or model.precision != "float32":
+        if (
+            not isinstance(x, np.ndarray)
+            or x.dtype != np.float64
+            or model.state.dtype != np.float32
+        ):
             return x
         with self._lock:
             if id(x) not in self._narrowed:

@@ -24,6 +24,14 @@ REGISTER = 64
 MAX_ROWS = 32
 MAX_SOURCES = 5
 
+
+def rounded(a: NDArray[Any]) -> NDArray[Any]:
+    """The nearest numbers of 8 significant bits."""
+    with np.errstate(all="ignore"):
+        mantissa, exponent = np.frexp(a)
+        return np.where(np.isfinite(a), np.ldexp(np.rint(mantissa * 256) / 256, exponent), a)
+
+
 # What each micro-operation is in NumPy's and SciPy's words, on arrays that broadcast.
 MEANING: dict[str, tuple[int, Callable[..., Any]]] = {
     "copy": (1, lambda a: a),
@@ -55,6 +63,7 @@ MEANING: dict[str, tuple[int, Callable[..., Any]]] = {
     "tanh": (1, np.tanh),
     "relu": (1, lambda a: np.maximum(a, 0)),
     "softplus": (1, lambda a: np.logaddexp(a, 0)),
+    "bfloat16": (1, lambda a: rounded(a)),
     "average": (4, lambda a, b, c, d: c * a + d * b),
     "average_of_squares": (4, lambda a, b, c, d: c * a + d * (b * b)),
     "adam_step": (5, lambda a, b, c, d, e: a - d * b / (np.sqrt(c) + e)),
@@ -77,6 +86,7 @@ TERMS: dict[str, Callable[..., Any]] = {
 EXACT = {
     *("copy", "add", "subtract", "multiply", "divide", "maximum", "minimum", "greater"),
     *("greater_equal", "equal", "select", "negative", "sqrt", "square", "abs", "sign", "relu"),
+    "bfloat16",
 }
 # Little bits of everything: equal numbers to compare, both signs, zeros, infinities and NaN.
 EDGES = [0.0, -0.0, 1.0, -1.0, 2.0, -3.0, 0.5, 20.0, np.inf, -np.inf, np.nan]
@@ -164,14 +174,14 @@ def test_adam_at_once_has_the_bits_of_its_three_steps(
     w, m, v, g = range(4)
     w_new, m_new, v_new = (4, 5, 6) if apart else (w, m, v)
     first = len(arrays)
-    k, l, p, q, rate, least = range(first, first + 6)
+    j, k, p, q, rate, least = range(first, first + 6)
     spread = [*["full"] * first, *["scalar"] * 6]
     three = [
-        ("average", m_new, m, g, k, l),
+        ("average", m_new, m, g, j, k),
         ("average_of_squares", v_new, v, g, p, q),
         ("adam_step", w_new, w, m_new, v_new, rate, least),
     ]
-    once = [("adam", w_new, w, m, v, g, k, l, p, q, rate, least, m_new, v_new)]
+    once = [("adam", w_new, w, m, v, g, j, k, p, q, rate, least, m_new, v_new)]
     run(isa, three, list(zip([*arrays, *numbers], spread, strict=True)), rows)
     run(isa, once, list(zip([*copies, *numbers], spread, strict=True)), rows)
     assert all(np.array_equal(x, y) for x, y in zip(arrays, copies, strict=True))

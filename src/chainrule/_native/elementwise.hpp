@@ -78,6 +78,18 @@ CHAINRULE_INLINE void adam(int rows, const MicroOp& op, Places place) {
     }
 }
 
+// To the nearest number of 8 significant bits, the even one of two as near; NaN stays NaN.
+template <class T>
+CHAINRULE_INLINE Vector<T> bfloat16(Vector<T> a) {
+    using S = Simd<T>;
+    using Int = typename S::Int;
+    constexpr int dropped = std::is_same_v<T, float> ? 16 : 45;
+    const auto bits = S::bits(a);
+    const auto odd = (bits >> dropped) & S::set1i(1);
+    const auto up = bits + S::set1i((Int{1} << (dropped - 1)) - 1) + odd;
+    return S::select(a != a, a, S::real(up & S::set1i(~((Int{1} << dropped) - 1))));
+}
+
 template <class T>
 CHAINRULE_INLINE Vector<T> truth(typename Simd<T>::I mask) {
     return Simd<T>::real(mask & Simd<T>::bits(Simd<T>::set1(1)));
@@ -151,6 +163,7 @@ void elementwise(const MicroOp* code, int length, const Operand<T>* operands, in
             CHAINRULE_MICRO(tanh, large, (V x), tanh(x));
             CHAINRULE_MICRO(relu, small, (V x), S::at_least(x, S::zero()));
             CHAINRULE_MICRO(softplus, large, (V x), softplus<T>(x));
+            CHAINRULE_MICRO(bfloat16, small, (V x), bfloat16<T>(x));
             CHAINRULE_MICRO(average, small, (V x, V y, V k, V l), S::fma(k, x, l * y));
             CHAINRULE_MICRO(average_of_squares, small, (V x, V y, V k, V l),
                             S::fma(k, x, l * (y * y)));

@@ -41,6 +41,7 @@ enum class Micro : std::uint8_t {
     tanh,
     relu,
     softplus,
+    bfloat16,            // rounded to 8 significant bits
     average,             // c a + d b: an exponential average of a and b
     average_of_squares,  // c a + d b²
     adam_step,           // a − d b / (√c + e)
@@ -54,41 +55,15 @@ enum class Micro : std::uint8_t {
 };
 
 inline constexpr const char* micro_names[] = {
-    "copy",
-    "add",
-    "subtract",
-    "multiply",
-    "divide",
-    "power",
-    "maximum",
-    "minimum",
-    "greater",
-    "greater_equal",
-    "equal",
-    "select",
-    "multiply_add",
-    "negative",
-    "exp",
-    "expm1",
-    "log",
-    "log1p",
-    "sqrt",
-    "square",
-    "abs",
-    "sign",
-    "sin",
-    "cos",
-    "erf",
-    "sigmoid",
-    "tanh",
-    "relu",
-    "softplus",
-    "average",
-    "average_of_squares",
-    "adam_step",
-    "descend",
-    "momentum",
-    "normalize",
+    "copy",         "add",           "subtract", "multiply",
+    "divide",       "power",         "maximum",  "minimum",
+    "greater",      "greater_equal", "equal",    "select",
+    "multiply_add", "negative",      "exp",      "expm1",
+    "log",          "log1p",         "sqrt",     "square",
+    "abs",          "sign",          "sin",      "cos",
+    "erf",          "sigmoid",       "tanh",     "relu",
+    "softplus",     "bfloat16",      "average",  "average_of_squares",
+    "adam_step",    "descend",       "momentum", "normalize",
     "adam",
 };
 static_assert(sizeof micro_names / sizeof *micro_names == static_cast<std::size_t>(Micro::count_));

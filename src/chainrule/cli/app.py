@@ -177,7 +177,7 @@ def train(
     engine: Annotated[
         str, _option(RUNNING, "NAME", "What computes: auto, native or reference.")
     ] = _default("engine"),
-    precision: Annotated[str, _option(RUNNING, "NAME", "float32 or float64.")] = _default(
+    precision: Annotated[str, _option(RUNNING, "NAME", "float32, float64, or bfloat16: float32 with products of rounded factors.")] = _default(
         "precision"
     ),
     threads: Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from chainrule.errors import ShapeError, UsageError
 from chainrule.graph import BATCH, Input, Parameter, Value, shape_text
 
 Array = np.ndarray[Any, Any]
-Precision = Literal["float32", "float64"]
+Precision = Literal["float32", "float64", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,25 @@ class Program:
 
 @dataclass
 class State:
-    """The parameters' arrays, in one precision; an array is replaced, never written into."""
+    """The parameters' arrays, in one precision; an array is replaced, never written into.
+
+    In "bfloat16" matrix products take their factors rounded to bfloat16 (8 significant bits) and add up in
+    float32; everything else, weights included, is float32.
+    """
 
     precision: Precision = "float32"
     arrays: dict[Parameter, Array] = field(default_factory=dict)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What the arrays are made of."""
+        return np.dtype(np.float64 if self.precision == "float64" else np.float32)
 
     def __getitem__(self, parameter: Parameter) -> Array:
         return self.arrays[parameter]
 
     def __setitem__(self, parameter: Parameter, array: Any) -> None:
-        new = np.array(array, dtype=self.precision)
+        new = np.array(array, dtype=self.dtype)
         if new.shape != parameter.shape:
             raise ShapeError(
                 f"{parameter.name} has shape {shape_text(parameter.shape)}, not {shape_text(new.shape)}."

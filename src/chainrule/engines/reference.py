@@ -20,7 +20,8 @@ class Namespace:
     """NumPy in one precision, with the few functions operations need beyond it."""
 
     def __init__(self, precision: Precision) -> None:
-        self.dtype = np.dtype(precision)
+        self.dtype = State(precision).dtype
+        self.rounds = precision == "bfloat16"
         self.rows = 1
 
     def __getattr__(self, name: str) -> Any:
@@ -31,6 +32,10 @@ class Namespace:
     def real(self, x: Any) -> Any:
         """`x` as real numbers of this precision."""
         return np.asarray(x, dtype=self.dtype)
+
+    def matmul(self, a: Any, b: Any) -> Any:
+        """The product of two matrices, their numbers rounded first where the precision says so."""
+        return np.matmul(bfloat16(a), bfloat16(b)) if self.rounds else np.matmul(a, b)
 
     def erf(self, x: Any) -> Any:
         """The error function."""
@@ -48,6 +53,14 @@ class Namespace:
         """`n` random 32-bit words for a key (seed low, seed high, counter low, counter high)."""
         seed_low, seed_high, low, high = (int(k) for k in key)
         return random.words(seed_low | seed_high << 32, low | high << 32, stream, n)
+
+
+def bfloat16(x: Array) -> Array:
+    """float32 numbers rounded to the nearest bfloat16, to the even one of two as near."""
+    bits = np.asarray(x, np.float32).view(np.uint32)
+    rounded = bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
+    kept = (rounded & np.uint32(0xFFFF0000)).view(np.float32)
+    return np.where(np.isnan(x), x, kept)
 
 
 class ReferenceRunner:

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule import data, engines, schedules, storage
 from chainrule.engines.native import lower
-from chainrule.engines.program import Array, Engine, Precision, Program
+from chainrule.engines.program import PRECISIONS, Array, Engine, Precision, Program
 from chainrule.errors import ChainruleError, DataError, UsageError, unknown_name
 from chainrule.families import check, encode
 from chainrule.graph import Input
@@ -34,8 +34,6 @@ from chainrule.training.events import Event, Listener
 from chainrule.training.loop import Clock, Job, Rows, judged, train
 from chainrule.training.step import Recipe, SlotTable, Step, prediction
 from chainrule.training.stopping import EarlyStopping, sorted_out
-
-PRECISIONS = ("float32", "float64")
 
 
 class Model(WeightedNetwork):
@@ -127,7 +125,7 @@ class Model(WeightedNetwork):
         for slots in self._slots.values():
             for parameter in slots.values():
                 self.state.arrays.pop(parameter, None)
-        self.state.precision = cast(Precision, precision)
+        self.state.precision = precision
         for parameter, array in self.state.arrays.items():
             self.state[parameter] = array
         self.recipe, self._slots, self._steps = None, {}, {}
@@ -403,7 +401,7 @@ class Model(WeightedNetwork):
         loss = self._recipe().losses[0] if self._settings else None
         separate = isinstance(loss, BinaryCrossentropy) or scores.shape[-1] == 1
         if separate:  # as certain probabilities, so that one half divides them
-            scores = (scores > recipe.middle(loss)).astype(self.precision)
+            scores = (scores > recipe.middle(loss)).astype(self.state.dtype)
         if self.target is not None and self.target.task == "classification":
             return self.target.decode(scores)
         if separate:
@@ -416,7 +414,7 @@ class Model(WeightedNetwork):
         arrays = self._inputs(given.places(x, self.network))
         if len(arrays[0]) == 0:
             return [
-                np.empty((0, *cast("tuple[int, ...]", s.shape[1:])), self.precision)
+                np.empty((0, *cast("tuple[int, ...]", s.shape[1:])), self.state.dtype)
                 for s in network.outputs
             ]
         if self._prediction is None:
@@ -428,10 +426,10 @@ class Model(WeightedNetwork):
     # --- arrays ---
 
     def _inputs(self, places: Sequence[Any], *, build: bool = False) -> list[Array]:
-        arrays = given.prepared(places, self.preprocessing, self.precision)
+        arrays = given.prepared(places, self.preprocessing, self.state.dtype.name)
         if self.network is None and build:
             self.build(given.example_shape(arrays[0]))
-        return input_arrays(arrays, self._built(), self.precision)
+        return input_arrays(arrays, self._built(), self.state.dtype.name)
 
     def _judging_rows(self, step: Step, x: Any, y: Any, sample_weight: Any) -> Rows:
         arrays = self._inputs(given.places(x, self.network))

@@ -29,10 +29,10 @@ class NativeRunner:
     ) -> None:
         self.program, self.state = program, state
         self.threads = _native.default_threads() if threads is None else threads
-        self.plan, self.buffers = lower(program, watched)
-        self._runner = _make(self.plan, state.precision)
+        self.plan, self.buffers = lower(program, watched, rounded=state.precision == "bfloat16")
+        self._runner = _make(self.plan, state.dtype)
         for buffer, value in self.plan.constants.items():
-            self._runner.write(buffer, np.ascontiguousarray(value, state.precision).reshape(-1))
+            self._runner.write(buffer, np.ascontiguousarray(value, state.dtype).reshape(-1))
         self._parameters = [(p, b) for p, b in self.buffers.items() if isinstance(p, Parameter)]
         self._changed = [(p, self.buffers[p], _size(p.shape)) for p, _ in program.assignments]
         self._there: dict[Parameter, Array] = {}  # what the parameters' buffers hold
@@ -126,7 +126,7 @@ class NativeRunner:
                 self._runner.write(buffer, np.ascontiguousarray(array).reshape(-1))
                 self._there[parameter] = array
         sources = [
-            (self.buffers[leaf], _rows(array, self.state.precision))
+            (self.buffers[leaf], _rows(array, self.state.dtype))
             for leaf, array in data.items()
             if leaf in self.program.rows
         ]
@@ -169,7 +169,7 @@ class NativeRunner:
 
 
 class Native:
-    """The engine `native`: compiled kernels, in float32 or float64."""
+    """The engine `native`: compiled kernels."""
 
     name = "native"
 
@@ -186,13 +186,13 @@ def _size(shape: Shape) -> tuple[int, int]:
     return rows, columns
 
 
-def _rows(array: Any, precision: str) -> Array:
+def _rows(array: Any, dtype: np.dtype[Any]) -> Array:
     """Rows of data as the runner reads them: row after row, in one of its element types."""
     found = np.asarray(array)
     if found.dtype not in ELEMENTS:
         if found.dtype.kind not in "fiub":
             raise DataError(f"The data holds {found.dtype} entries: give numbers.")
-        found = found.astype(precision if found.dtype.kind == "f" else np.int64)
+        found = found.astype(dtype if found.dtype.kind == "f" else np.int64)
     return np.ascontiguousarray(found)
 
 
@@ -202,8 +202,8 @@ def _numbered(instruction: Instruction) -> list[list[int]]:
     return [[numbers[micro], dst, *sources] for micro, dst, sources in instruction.code]
 
 
-def _make(plan: Plan, precision: str) -> Any:
-    made = _native.Plan32 if precision == "float32" else _native.Plan64
+def _make(plan: Plan, dtype: np.dtype[Any]) -> Any:
+    made = _native.Plan32 if dtype == np.float32 else _native.Plan64
     return made(
         [(s.layout, s.rows, s.columns) for s in plan.spaces],
         [

@@ -77,6 +77,13 @@ def _flat(value: Value, shape: Shape) -> tuple[int, int]:
     return (1, sizes[0]) if len(sizes) == 1 else (math.prod(sizes[:-1]), sizes[-1])
 
 
+@dataclass(frozen=True)
+class Rounding:
+    """What stands between a value and a product that reads it in bfloat16."""
+
+    name = "bfloat16"
+
+
 @dataclass
 class _Draft:
     """An instruction whose code still names values and temporaries, not places."""
@@ -98,8 +105,11 @@ class _Draft:
 class Lowering:
     """The lowering of one program. A *slot* is a number for a value, a temporary or a constant."""
 
-    def __init__(self, program: Program, watched: Sequence[Value] = ()) -> None:
+    def __init__(
+        self, program: Program, watched: Sequence[Value] = (), *, rounded: bool = False
+    ) -> None:
         self.program = program
+        self.rounded = rounded
         self.watched = [value for value in watched if value.op is not None]
         self.spaces: list[Space] = []  # of each slot
         self.made_by: list[int] = []  # the instruction that makes it, -1 for leaves
@@ -196,6 +206,15 @@ class Lowering:
             raise NoKernel(value, "with this broadcasting")
         return source if self.spaces[source] == space else self.settled(source)
 
+    def factor(self, slot: int) -> int:
+        """What a product reads in place of a matrix: the same, rounded where the precision says so."""
+        if not self.rounded:
+            return slot
+        key = ("bfloat16", slot)
+        if key not in self._same:
+            self._same[key] = self._written(Rounding(), self.spaces[slot], [slot])
+        return self._same[key]
+
     def _passes_on(self, slot: int) -> bool:
         """Whether a slot is still to be written and only spreads out another."""
         return slot in self.pending and self.pending[slot][0].name in PASSING_ON
@@ -207,7 +226,7 @@ class Lowering:
             raise NoKernel(value, "on integers that are not one for each row")
         return self.instruction("to_real", Space("column", own.rows), slot)
 
-    def _written(self, op: Op, space: Space, sources: list[int]) -> int:
+    def _written(self, op: Op | Rounding, space: Space, sources: list[int]) -> int:
         """The result of code put where its last input is made, or into later code over the same space."""
         earliest = max((self.made_by[s] for s in sources), default=-1)
         places = (
@@ -223,7 +242,7 @@ class Lowering:
             self.drafts.append(_Draft("elementwise", space))
         return self._write_at(at, op, sources)
 
-    def _write_at(self, at: int, op: Op, sources: list[int]) -> int:
+    def _write_at(self, at: int, op: Op | Rounding, sources: list[int]) -> int:
         ready = []
         for source in sources:
             if source in self.pending and source not in self._settled:
@@ -504,7 +523,7 @@ def _as(lowering: Lowering, made: int, wanted: Space) -> int:
 
 
 def _product(lowering: Lowering, value: Value, a: int, b: int, opcode: str) -> int:
-    a, b = _matrix(lowering, a), _matrix(lowering, b)
+    a, b = lowering.factor(_matrix(lowering, a)), lowering.factor(_matrix(lowering, b))
     left, right = lowering.spaces[a], lowering.spaces[b]
     if opcode == "tn" and left.columns == BATCH_ROWS:
         raise NoKernel(value)
@@ -766,13 +785,15 @@ RULES: dict[str, Rule] = {
 }
 
 
-def lower(program: Program, watched: Sequence[Value] = ()) -> tuple[Plan, dict[Value, int]]:
+def lower(
+    program: Program, watched: Sequence[Value] = (), *, rounded: bool = False
+) -> tuple[Plan, dict[Value, int]]:
     """The plan of a program and the buffer of each value that has one; `NoKernel` names what has none.
 
     `watched` values have one for sure: the code that makes them writes it too, and rounds as it does
-    when nobody looks.
+    when nobody looks. With `rounded`, products take factors rounded to bfloat16.
     """
-    lowering = Lowering(program, watched)
+    lowering = Lowering(program, watched, rounded=rounded)
     plan = lowering.lower()
     return plan, {
         v: lowering.buffers[s] for v, s in lowering.slot_of.items() if s in lowering.buffers

@@ -142,6 +142,7 @@ MICRO: dict[str, Writer] = {
             "tanh",
             "relu",
             "softplus",
+            "bfloat16",
         ]
     },
     "where": _plain("select"),
