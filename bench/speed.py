@@ -137,7 +137,7 @@ def _own_parts(
     """What is measured of chainrule alone."""
     rounds, quick = given.rounds, given.quick
     if "many" in given.parts and own and (quick or config.name in ("tiny", "digits", "mnist_s")):
-        epochs = 2 if quick else {"tiny": 30, "digits": 30}.get(config.name, 1)
+        epochs = 2 if quick else {"tiny": 100, "digits": 100}.get(config.name, 1)
         found = timing.many_networks(own[0], rounds, 4 if quick else 16, epochs)
         result["many"][config.name] = found
         summary.print_many(config, found)

@@ -32,7 +32,9 @@ class Peer:
 
     def environment(self) -> dict[str, str]:
         """What its process needs in its environment before anything is imported."""
-        found = {"JAX_PLATFORMS": "cpu", "TOKENIZERS_PARALLELISM": "false"}
+        found = {"JAX_PLATFORMS": "cpu"}
+        if self.family == "tinygrad":
+            found["DEV"] = "CPU"
         if self.threads is not None:
             for name in ("OMP", "MKL", "OPENBLAS"):
                 found[f"{name}_NUM_THREADS"] = str(self.threads)
