@@ -149,7 +149,7 @@ def print_many(config: Config, found: Mapping[str, Any]) -> None:
     """Many networks at once."""
     wanted = (1.8, 1.95) if config.wanted else None
     print(
-        f"  many networks, 2 threads ÷ 1 thread: {found['ratio']:.3g}, by the lowest {found['best']:.3g}"
+        f"  {config.name}, many networks, 2 threads ÷ 1 thread: {found['ratio']:.3g}, by the lowest {found['best']:.3g}"
         + verdict(found["ratio"], wanted),
         flush=True,
     )
@@ -159,7 +159,7 @@ def print_neighbour(config: Config, found: Mapping[str, Any]) -> None:
     """Beside a busy process."""
     for name, row in found.items():
         alone, beside = (duration(row[kind]["median"]) for kind in ("alone", "beside"))
-        print(f"  {name} beside a busy process: {beside}, alone {alone}: {row['slower']:.3g} times")
+        print(f"  {config.name}, {name} beside a busy process: {beside}, alone {alone}: {row['slower']:.3g} times")
     print(end="", flush=True)
 
 
