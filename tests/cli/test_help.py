@@ -12,6 +12,7 @@ import pytest
 from chainrule import activations, losses, optimizers, schedules
 from chainrule.experiment.building import NAMED
 from chainrule.experiment.settings import Settings
+from chainrule.model.core import PRECISIONS
 
 Command = Callable[..., Any]
 OPTIONS = {
@@ -25,7 +26,7 @@ OPTIONS = {
     },
     "evaluate": {"--data-dir", "--json"},
     "predict": {"--data-dir", "--out"},
-    "show": {"--plot", "--json"},
+    "show": {"--plot", "--plan", "--json"},
     "data": {"--target", "--data-dir", "--json"},
 }
 
@@ -87,7 +88,7 @@ def test_every_name_that_help_shows_is_known(chainrule: Command) -> None:
         "--loss": losses.FAMILY.names(),
         "--optimizer": [*optimizers.FAMILY.names(), *NAMED],
         "--schedule": schedules.FAMILY.names(),
-        "--precision": ["float32", "float64"],
+        "--precision": PRECISIONS,
     }.items():
         shown = names_after(text, option)
         assert len(shown) >= 2

@@ -177,9 +177,14 @@ def train(
     engine: Annotated[
         str, _option(RUNNING, "NAME", "What computes: auto, native or reference.")
     ] = _default("engine"),
-    precision: Annotated[str, _option(RUNNING, "NAME", "float32, float64, or bfloat16: float32 with products of rounded factors.")] = _default(
-        "precision"
-    ),
+    precision: Annotated[
+        str,
+        _option(
+            RUNNING,
+            "NAME",
+            "float32, float64 or bfloat16.",
+        ),
+    ] = _default("precision"),
     threads: Annotated[
         str | None, _option(RUNNING, "N", "Threads to compute with; the result is the same.")
     ] = None,
