@@ -1,6 +1,7 @@
 #include "runner.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <stdexcept>
 
 #include "panels.hpp"
@@ -171,14 +172,36 @@ void Runner<T>::run(const Steps& steps, int threads) {
     const int slice = sliceable_ && !steps.kept ? slice_rows(rows) : 0;
     instructions_.out_of_range = false;
     if (slice > 0) {
-        run_sliced(steps, std::max(1, threads), slice);
+        run_in_pieces(steps, std::clamp(threads, 1, most_groups), slice);
     } else {
         shared_.take(0, rows);
         plan_work(rows);
-        run_shared(steps, work_ < worth_sharing ? 1 : std::max(1, threads));
+        run_in_pieces(steps, work_ < worth_sharing ? 1 : std::max(1, threads), 0);
     }
     if (instructions_.out_of_range)
         throw std::out_of_range("a number names no row of the table it is looked up in");
+}
+
+// With as many threads of `most` as help at the moment.
+template <class T>
+void Runner<T>::run_in_pieces(const Steps& steps, int most, int slice_rows) {
+    using clock = std::chrono::steady_clock;
+    // Some time slices of the system's scheduler, so that what else runs shows in all pieces alike.
+    constexpr std::chrono::duration<double> wanted = std::chrono::milliseconds(8);
+    Steps piece = steps;
+    for (; piece.first < steps.last; piece.first = piece.last) {
+        piece.last = most == 1 ? steps.last : std::min(steps.last, piece.first + piece_);
+        const int parts = crew_.size(most);
+        const auto begun = clock::now();
+        if (slice_rows > 0)
+            run_sliced(piece, parts, slice_rows);
+        else
+            run_shared(piece, parts);
+        const std::chrono::duration<double> time = clock::now() - begun;
+        const auto each = time / static_cast<double>(piece.last - piece.first);
+        crew_.learn(each.count());
+        piece_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(wanted / each), 1, 8 * piece_);
+    }
 }
 
 template <class T>

@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "crew.hpp"
 #include "instructions.hpp"
 #include "plan.hpp"
 #include "team.hpp"
@@ -52,6 +53,7 @@ class Runner {
     void gather(const Source& source, const std::int64_t* chosen, Workspace<T>& at, int part,
                 int parts) const;
     void fill(std::span<const TableColumn> table, std::int64_t step, int rows);
+    void run_in_pieces(const Steps& steps, int most, int slice_rows);
     void run_shared(const Steps& steps, int parts);
     void run_sliced(const Steps& steps, int parts, int slice_rows);
     void take_slices(const Steps& steps, std::int64_t begin, int rows, int slice_rows, int group,
@@ -74,6 +76,8 @@ class Runner {
     double work_ = 0;               // of a step of planned_ rows
     int planned_ = -1;
     Team team_;
+    Crew crew_;
+    std::int64_t piece_ = 1;  // steps between two looks at the clock
     Memory<T> scratch_;
 };
 

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "crew.hpp"
 #include "kernels.hpp"
 #include "noise.hpp"
 #include "panels.hpp"
@@ -136,7 +137,7 @@ auto transposed(const std::string& isa, const Matrix<T>& x, const std::vector<in
 template <typename T>
 using Rowwise = void (*)(const T*, int, int, int, int, T*);
 
-template <typename T, Rowwise<T> chainrule::Kernels<T>::*kernel>
+template <typename T, Rowwise<T> chainrule::Kernels<T>::* kernel>
 auto rows_to_matrix(const std::string& isa, const Matrix<T>& x, const std::vector<int>& cuts) {
     const auto& kernels = kernels_of<T>(isa);
     Panels<T> from(x, kernels.panel_width), to(from.rows, from.columns, kernels.panel_width);
@@ -157,7 +158,7 @@ auto rows_to_column(const std::string& isa, const Matrix<T>& x, const std::vecto
     return out;
 }
 
-template <typename T, Rowwise<T> chainrule::Kernels<T>::*kernel>
+template <typename T, Rowwise<T> chainrule::Kernels<T>::* kernel>
 auto rows_to_numbers(const std::string& isa, const Matrix<T>& x, const std::vector<int>& cuts) {
     return rows_to_column<T, T>(
         isa, x, cuts, [](auto& kernels, auto& from, int first, int last, T* out) {
@@ -426,6 +427,10 @@ inline void define_testing(nb::module_& m) {
         .def(nb::init<>())
         .def("check", check_team, "threads"_a, "rounds"_a,
              "The sum of a fixed reduction, and how many threads flushed subnormals to zero.");
+    nb::class_<chainrule::Crew>(m, "Crew", "See crew.hpp.")
+        .def(nb::init<>())
+        .def("size", &chainrule::Crew::size, "most"_a, "How many threads take the next piece.")
+        .def("learn", &chainrule::Crew::learn, "time"_a, "How long a step of it took.");
     m.def("default_threads", chainrule::default_threads,
           "The number of threads where none is named.");
     m.def("processors_of_quota", chainrule::processors_of_quota, "root"_a, "most"_a,
