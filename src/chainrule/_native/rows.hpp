@@ -93,12 +93,67 @@ CHAINRULE_INLINE typename Simd<T>::V sum_exp(const T* row, int rows, int columns
     return sum_of_lanes<T>(sum);
 }
 
+// Up to a vector's width of rows of a matrix of one panel, turned: the rows are lanes, and there is
+// a vector for each column, so that nothing has to be folded.
+template <class T>
+struct Lanes {
+    using S = Simd<T>;
+    using V = typename S::V;
+    static constexpr int width = S::width, panel = panel_width<T>;
+    T columns[panel * width] = {};
+    int count;  // of columns
+
+    CHAINRULE_INLINED Lanes(const T* row, int rows, int column_count) : count(column_count) {
+        T last_rows[width * panel] = {};
+        if (rows < width) std::memcpy(last_rows, row, rows * panel * sizeof(T));
+        for (int half = 0; half * width < count; ++half)
+            transpose_square((rows < width ? last_rows : row) + half * width, panel,
+                             columns + half * width * width, width);
+    }
+    CHAINRULE_INLINED V column(int j) const { return S::load(columns + j * width); }
+    CHAINRULE_INLINED V largest() const {
+        V most = column(0);
+        for (int j = 1; j < count; ++j) most = S::max(most, column(j));
+        return most;
+    }
+    // Makes exponentials of the distances from the largest, and gives their sums.
+    CHAINRULE_INLINED V exponentials(V most) {
+        V sum = S::zero();
+        for (int j = 0; j < count; ++j) {
+            const V e = exp<T>(column(j) - most);
+            S::store(columns + j * width, e);
+            sum += e;
+        }
+        return sum;
+    }
+    // Each divided by its row's number, back in rows.
+    CHAINRULE_INLINED void divided(V by, int rows, T* out) {
+        for (int j = 0; j < count; ++j) S::store(columns + j * width, column(j) / by);
+        for (int half = 0; half * width < count; ++half) {
+            T turned[width * width];
+            transpose_square(columns + half * width * width, width, turned, width);
+            for (int i = 0; i < rows; ++i)
+                S::store(out + i * panel + half * width, S::load(turned + i * width));
+        }
+    }
+};
+
 template <class T>
 void softmax(const T* x, int rows, int columns, int first, int last, T* out) {
     using S = Simd<T>;
     using V = typename S::V;
+    constexpr int width = S::width, panel = panel_width<T>;
+    if (columns <= panel) {
+        for (int r = first; r < last; r += width) {
+            const int count = last - r < width ? last - r : width;
+            const std::ptrdiff_t start = static_cast<std::ptrdiff_t>(r) * panel;
+            Lanes<T> lanes(x + start, count, columns);
+            lanes.divided(lanes.exponentials(lanes.largest()), count, out + start);
+        }
+        return;
+    }
     for (int r = first; r < last; ++r) {
-        const std::size_t start = static_cast<std::size_t>(r) * panel_width<T>;
+        const std::size_t start = static_cast<std::size_t>(r) * panel;
         T* target = out + start;
         const V most = largest(x + start, rows, columns);
         const V sum = sum_exp(x + start, rows, columns, most,
@@ -161,41 +216,25 @@ void row_argmax(const T* x, int rows, int columns, int first, int last, std::int
     }
 }
 
-// The losses of `count` ≤ width rows from `row` on, of a matrix of one panel: the rows are turned
-// into lanes, so that there is a vector for each column and nothing to be folded.
+// The losses of `count` ≤ width rows from `row` on, of a matrix of one panel.
 template <class T>
 CHAINRULE_INLINE void narrow_cross_entropy(const T* row, const std::int64_t* labels, int columns,
                                            int count, T* losses, T* error) {
     using S = Simd<T>;
     using V = typename S::V;
-    constexpr int width = S::width, panel = panel_width<T>;
-    constexpr T unknown = std::numeric_limits<T>::quiet_NaN();
-    T lanes[panel * width] = {}, gaps[width] = {};
-    for (int half = 0; half * width < columns; ++half)
-        transpose_square(row + half * width, panel, lanes + half * width * width, width);
-    V most = S::load(lanes);
-    for (int j = 1; j < columns; ++j) most = S::max(most, S::load(lanes + j * width));
-    V sum = S::zero();
-    for (int j = 0; j < columns; ++j) {
-        const V e = exp<T>(S::load(lanes + j * width) - most);
-        S::store(lanes + j * width, e);
-        sum += e;
-    }
+    constexpr int panel = panel_width<T>;
+    Lanes<T> lanes(row, count, columns);
+    T gaps[S::width] = {}, found[S::width];
+    const V most = lanes.largest(), sum = lanes.exponentials(most);
     for (int i = 0; i < count; ++i) {
         const bool known = 0 <= labels[i] && labels[i] < columns;
-        gaps[i] = known ? most[i] - row[i * panel + labels[i]] : unknown;
+        gaps[i] =
+            known ? most[i] - row[i * panel + labels[i]] : std::numeric_limits<T>::quiet_NaN();
     }
-    T found[width];
     S::store(found, log<T>(sum) + S::load(gaps));
     std::memcpy(losses, found, count * sizeof(T));
     if (error == nullptr) return;
-    for (int j = 0; j < columns; ++j) S::store(lanes + j * width, S::load(lanes + j * width) / sum);
-    for (int half = 0; half * width < columns; ++half) {
-        T turned[width * width];
-        transpose_square(lanes + half * width * width, width, turned, width);
-        for (int i = 0; i < count; ++i)
-            S::store(error + i * panel + half * width, S::load(turned + i * width));
-    }
+    lanes.divided(sum, count, error);
     for (int i = 0; i < count; ++i)
         if (0 <= labels[i] && labels[i] < columns) error[i * panel + labels[i]] -= 1;
 }
@@ -212,10 +251,7 @@ void sparse_cross_entropy(const T* x, const std::int64_t* labels, int rows, int 
         const int count = last - begin < width ? last - begin : width;
         if (columns <= panel) {
             const std::ptrdiff_t start = static_cast<std::ptrdiff_t>(begin) * panel;
-            T last_rows[width * panel] = {};
-            if (count < width) std::memcpy(last_rows, x + start, count * panel * sizeof(T));
-            narrow_cross_entropy(count < width ? last_rows : x + start, labels + begin, columns,
-                                 count, column_out + begin,
+            narrow_cross_entropy(x + start, labels + begin, columns, count, column_out + begin,
                                  error == nullptr ? nullptr : error + start);
             continue;
         }

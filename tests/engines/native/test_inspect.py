@@ -122,3 +122,20 @@ def test_leaves_and_what_only_reshapes_them_are_seen_as_they_were() -> None:
     assert np.array_equal(seen[x], np.ones((2, 6)))
     assert float(seen[loss]) == 30.0
     assert np.array_equal(state[w], np.arange(6.0))
+
+
+@pytest.mark.parametrize("classes", [2, 10, 16, 40])
+def test_the_error_of_the_logits_is_the_softmax_less_one_at_the_label(classes: int) -> None:
+    z, y = Input((BATCH, classes), "float", "z"), Input((BATCH,), "int", "y")
+    softmax, truth = ops.softmax(z), ops.one_hot(y, classes)
+    error = softmax - truth
+    losses = ops.sparse_softmax_cross_entropy(z, y)
+    program = Program((z, y), {"loss": ops.sum(losses), "error": ops.sum(error * error)})
+    rng = np.random.default_rng(classes)
+    data = {z: rng.normal(size=(21, classes)), y: rng.integers(0, classes, 21)}
+    runner = Native().prepare(program, State("float32"))
+    assert "softmax " not in str(runner.plan)  # type: ignore[attr-defined]
+    seen = runner.inspect([softmax, truth, error, losses], data)  # type: ignore[attr-defined]
+    assert np.array_equal(seen[error], seen[softmax] - seen[truth])
+    labelled = seen[softmax][np.arange(21), data[y]]
+    np.testing.assert_allclose(seen[losses], -np.log(labelled), rtol=1e-5, atol=1e-6)
