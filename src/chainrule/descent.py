@@ -14,6 +14,7 @@ from chainrule.engines.program import Array, Program, Runner, State
 from chainrule.engines.reference import Reference
 from chainrule.errors import ShapeError, UsageError
 from chainrule.families import check
+from chainrule.functions import grad, hessian
 from chainrule.graph import Input, Parameter, Value, shape_text
 from chainrule.optimizers import LBFGS, SGD, Optimizer
 
@@ -39,6 +40,60 @@ class Minimum:
     gradient_norms: Array = field(repr=False)
     stopped_because: str
     converged: bool
+    gradients: Array | None = field(default=None, repr=False)
+    critical_point: CriticalPoint | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class CriticalPoint:
+    """What kind of point a gradient of 0 belongs to, told from the Hessian's eigenvalues (in order).
+
+    `kind` is "minimum" (all positive), "maximum" (all negative), "saddle" (both), "degenerate" (some are
+    0, so that second derivatives do not decide) or "none" (the gradient is not 0).
+    """
+
+    kind: str
+    eigenvalues: Array
+    gradient_norm: float
+
+    @property
+    def words(self) -> str:
+        """The kind and the eigenvalues in a sentence."""
+        shown = ", ".join(f"{value:.4g}" for value in self.eigenvalues[:6]).replace("-", "−")
+        more = ", …" if len(self.eigenvalues) > 6 else ""
+        if self.kind == "none":
+            return f"no critical point: ‖∇f‖ = {self.gradient_norm:.3g}"
+        why = {
+            "minimum": "all positive",
+            "maximum": "all negative",
+            "saddle": "of both signs",
+            "degenerate": "some of them 0",
+        }[self.kind]
+        return f"{self.kind}: eigenvalues of the Hessian {shown}{more}, {why}"
+
+
+def critical_point(f: Callable[[Value], Value], x: Any, tolerance: float = 1e-3) -> CriticalPoint:
+    """What kind of point `x` is for `f`; its gradient counts as 0 up to `tolerance` · max(1, ‖H‖).
+
+    >>> critical_point(lambda v: v[0] ** 2 - v[1] ** 2, [0.0, 0.0]).kind
+    'saddle'
+    """
+    at = np.array(x, dtype=np.float64)
+    size = max(at.size, 1)
+    slope = np.asarray(grad(f)(at)).reshape(size)
+    curvature = np.asarray(hessian(f)(at)).reshape(size, size)
+    eigenvalues = np.linalg.eigvalsh((curvature + curvature.T) / 2)
+    norm = float(np.linalg.norm(slope))
+    largest = float(np.abs(eigenvalues).max())
+    if not norm <= tolerance * max(1.0, largest):
+        return CriticalPoint("none", eigenvalues, norm)
+    zero = 1e-7 * max(1.0, largest)
+    if np.any(np.abs(eigenvalues) <= zero):
+        both = eigenvalues.min() < -zero and eigenvalues.max() > zero
+        return CriticalPoint("saddle" if both else "degenerate", eigenvalues, norm)
+    if eigenvalues.min() > 0:
+        return CriticalPoint("minimum", eigenvalues, norm)
+    return CriticalPoint("maximum" if eigenvalues.max() < 0 else "saddle", eigenvalues, norm)
 
 
 def minimize(
@@ -49,13 +104,15 @@ def minimize(
     tolerance: float | None = None,
     gradient_tolerance: float | None = None,
     max_steps: int = 1000,
+    record: bool = False,
 ) -> Minimum:
     """Follow the gradient of `f` downhill from `x0`, in float64.
 
     `f` is written with operators or `chainrule.ops` on one value of x0's shape and returns a single
     number. The descent ends where |f(xₖ) − f(xₖ₋₁)| < `tolerance`, where ‖∇f(xₖ)‖ <
     `gradient_tolerance`, after `max_steps` steps, or where f is no longer finite; `stopped_because`
-    says which.
+    says which. With `record`, the result also has the gradient at every point of the path, and says what
+    kind of point the last one is.
 
     >>> found = minimize(lambda x: (x - 3.0) ** 2, 0.0, gradient_tolerance=1e-6)
     >>> round(float(found.x), 6), found.converged
@@ -82,6 +139,8 @@ def minimize(
         gradient_norms=np.array([point.norm for point in path]),
         stopped_because=reason,
         converged=converged,
+        gradients=np.array([point.gradient for point in path]) if record else None,
+        critical_point=critical_point(f, last.x) if record and last.finite else None,
     )
 
 

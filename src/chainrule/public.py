@@ -15,7 +15,7 @@ from chainrule import (
     schedules,
 )
 from chainrule.comparison import Comparison, compare
-from chainrule.descent import Minimum, minimize
+from chainrule.descent import CriticalPoint, Minimum, critical_point, minimize
 from chainrule.errors import (
     ChainruleError,
     DataError,
@@ -35,6 +35,7 @@ from chainrule.training import EarlyStopping
 __all__ = [
     "ChainruleError",
     "Comparison",
+    "CriticalPoint",
     "DataError",
     "Derivation",
     "EarlyStopping",
@@ -54,6 +55,7 @@ __all__ = [
     "activations",
     "compare",
     "constraints",
+    "critical_point",
     "data",
     "derive",
     "explain",

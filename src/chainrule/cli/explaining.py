@@ -52,6 +52,10 @@ def explain(
         str | None, _option(PART, "FROM:TO", "All between two numbers, such as x[2]:loss.")
     ] = None,
     most: Annotated[str, _option(PART, "N", "Lines of one value that are shown.")] = "12",
+    depth: Annotated[
+        bool,
+        _flag(PART, "--depth", "Only the norms of gradients and Jacobians, layer by layer."),
+    ] = False,
     digits: Annotated[str, _option(LOOK, "N", "Significant digits.")] = "6",
     decimal: Annotated[str, _option(LOOK, "SIGN", "point or comma.")] = "point",
     on_paper: Annotated[
@@ -63,7 +67,11 @@ def explain(
     ] = False,
     out: Annotated[
         str | None,
-        _option(OUT, "FILE", "Write .html, .md, .tex, .txt, .csv or .parquet instead."),
+        _option(
+            OUT,
+            "FILE",
+            "Write .html, .md, .tex, .txt, .csv or .parquet instead (with --depth, .png, .svg or .pdf).",
+        ),
     ] = None,
     steps: Annotated[str, _option(OUT, "N", "Successive training steps on an .html page.")] = "1",
 ) -> int:
@@ -110,3 +118,38 @@ def check(
         answers, as_json=json
     )
     return code
+
+
+@app.command(cls=Grouped)
+def descend(
+    surface: Annotated[
+        str,
+        typer.Argument(metavar="SURFACE", help="bowl, valley, rosenbrock, saddle or wavy."),
+    ] = "bowl",
+    start: Annotated[str | None, _option(STEP, "X[,Y]", "Where to begin  [the surface's].")] = None,
+    learning_rate: Annotated[
+        str | None, _option(STEP, "R[,R…]", "Step sizes  [one too small, good, too large].")
+    ] = None,
+    optimizer: Annotated[str, _option(STEP, "NAME", "sgd, adam, rmsprop, adagrad, …")] = "sgd",
+    momentum: Annotated[str | None, _option(STEP, "ρ", "A share of the last step.")] = None,
+    max_steps: Annotated[
+        str | None, _option(STEP, "N", "At most so many steps  [the surface's].")
+    ] = None,
+    tolerance: Annotated[
+        str | None, _option(STEP, "ε", "Stop where f changes by less in a step.")
+    ] = None,
+    gradient_tolerance: Annotated[
+        str | None, _option(STEP, "ε", "Stop where ‖∇f‖ is smaller  [the surface's].")
+    ] = None,
+    plot: Annotated[
+        str | None, _option(OUT, "FILE", "Draw the paths into a .png, .svg or .pdf file.")
+    ] = None,
+    json: Annotated[
+        bool, _flag(OUT, "--json", "Print one JSON document and nothing else on stdout.")
+    ] = False,
+) -> int:
+    """Watch gradient descent on a classic surface, with several step sizes side by side.
+
+    Says why each descent stopped, and what kind of point it came to, from the Hessian's eigenvalues.
+    """
+    return _carry_out("descending", locals())

@@ -15,6 +15,9 @@ from chainrule.ledger import Derivation, Ledger, explain, inline
 from chainrule.ledger.examples import EXAMPLES, Told, example
 from chainrule.ledger.terminal import pieces
 from chainrule.model import Model
+from chainrule.watching import save
+
+PICTURES = (".png", ".svg", ".pdf")
 
 STYLES = {
     "heading": "bold", "name": "bold", "symbols": "", "numbers": "cyan", "value": "bold green",
@@ -27,6 +30,8 @@ def carry_out(given: Mapping[str, Any]) -> int:
     found = _found(given)
     if not isinstance(found, Ledger):
         return _told(found, given)
+    if given["depth"]:
+        return _depth(found, given)
     ledger = _part(_look(found, given), given)
     steps = _whole("steps", given["steps"])
     if given["out"] is not None:
@@ -106,6 +111,21 @@ def _told(found: Derivation | Told, given: Mapping[str, Any]) -> int:
         kinds = ".txt or .tex" if isinstance(found, Derivation) else ".txt"
         raise UsageError(f"--out {place}: this example is written to {kinds}.")
     say(console(stderr=True), f"Written to {place}")
+    return DONE
+
+
+def _depth(ledger: Ledger, given: Mapping[str, Any]) -> int:
+    """Norms over depth: a table, or a picture."""
+    found = ledger.depth()
+    if given["out"] is None:
+        sys.stdout.write(f"{found}\n")
+        return DONE
+    if Path(given["out"]).suffix.lower() not in PICTURES:
+        raise UsageError(
+            f"--out {given['out']}: with --depth it must end in {', '.join(PICTURES)}."
+        )
+    save(found.picture(), given["out"])
+    say(console(stderr=True), f"Written to {given['out']}")
     return DONE
 
 

@@ -16,6 +16,7 @@ from chainrule.engines.program import Array, State
 from chainrule.errors import UsageError, unknown_name
 from chainrule.graph import Input, Parameter, Value
 from chainrule.ledger import documents, page, table, terminal
+from chainrule.ledger.depth import Depth, depth, jacobian
 from chainrule.ledger.differences import TOLERANCE, Difference, Differences
 from chainrule.ledger.lines import Formulas, Line, Speech
 from chainrule.ledger.paper import DECIMALS, on_paper
@@ -382,6 +383,18 @@ class Ledger:
             raise UsageError(f"{path} must end in one of {', '.join(writers)}.")
         content = writers[place.suffix](self)
         storage.write_bytes(place, content.encode() if isinstance(content, str) else content)
+
+    # --- depth ---
+
+    def depth(self) -> Depth:
+        """The norms of gradients and Jacobians layer by layer: whether gradients vanish or explode."""
+        return depth(self.structure, self.arrays)
+
+    def jacobian(self, layer: str) -> Array:
+        """∂(what a layer hands on)/∂(what enters it) for each row: (rows, units out, units in)."""
+        if layer not in self.structure.numbers:
+            raise unknown_name("layer", layer, self.structure.numbers)
+        return jacobian(self.recording, layer)
 
     # --- further steps ---
 
