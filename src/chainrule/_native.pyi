@@ -33,7 +33,9 @@ class Plan32:
         last: int,
         summed: list[int],
         sums: list[float],
+        kept: bool,
         threads: int,
+        interruptible: bool,
     ) -> list[float]: ...
 
 class Plan64:
@@ -56,7 +58,9 @@ class Plan64:
         last: int,
         summed: list[int],
         sums: list[float],
+        kept: bool,
         threads: int,
+        interruptible: bool,
     ) -> list[float]: ...
 
 def default_threads() -> int: ...

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -123,7 +125,7 @@ std::vector<double> run_plan(Runner<T>& runner, const std::vector<std::pair<int,
                              const std::vector<std::pair<int, AnyColumn>>& columns,
                              const Order& order, std::int64_t batch_size, std::int64_t first,
                              std::int64_t last, const std::vector<int>& summed,
-                             std::vector<double> sums, bool kept, int threads) {
+                             std::vector<double> sums, bool kept, int threads, bool interruptible) {
     std::vector<Source> sources;
     for (const auto& [buffer, array] : rows)
         sources.push_back({array.data(), element_of(array.dtype()), buffer});
@@ -134,8 +136,17 @@ std::vector<double> run_plan(Runner<T>& runner, const std::vector<std::pair<int,
         else
             table.push_back({nullptr, static_cast<const std::uint32_t*>(array.data()), buffer});
     }
-    {
-        nb::gil_scoped_release released;
+    using clock = std::chrono::steady_clock;
+    const auto interrupted = [last = clock::now()]() mutable {
+        constexpr auto often_enough = std::chrono::milliseconds(50);
+        const auto now = clock::now();
+        if (now - last < often_enough) return false;
+        last = now;
+        const nb::gil_scoped_acquire held;
+        return PyErr_CheckSignals() != 0;
+    };
+    try {
+        const nb::gil_scoped_release released;
         runner.run({.sources = sources,
                     .table = table,
                     .order = order.data(),
@@ -145,8 +156,11 @@ std::vector<double> run_plan(Runner<T>& runner, const std::vector<std::pair<int,
                     .last = last,
                     .summed = summed,
                     .sums = sums.data(),
-                    .kept = kept},
+                    .kept = kept,
+                    .interrupted = interruptible ? std::function<bool()>(interrupted) : nullptr},
                    threads);
+    } catch (const typename Runner<T>::Interrupted&) {
+        throw nb::python_error();  // what the signal's handler raised
     }
     return sums;
 }

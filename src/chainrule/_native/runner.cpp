@@ -190,7 +190,9 @@ void Runner<T>::run_in_pieces(const Steps& steps, int most, int slice_rows) {
     constexpr std::chrono::duration<double> wanted = std::chrono::milliseconds(8);
     Steps piece = steps;
     for (; piece.first < steps.last; piece.first = piece.last) {
-        piece.last = most == 1 ? steps.last : std::min(steps.last, piece.first + piece_);
+        if (piece.first > steps.first && steps.interrupted && steps.interrupted())
+            throw Interrupted();
+        piece.last = std::min(steps.last, piece.first + piece_);
         const int parts = crew_.size(most);
         const auto begun = clock::now();
         if (slice_rows > 0)

@@ -8,6 +8,7 @@
 #pragma once
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -42,7 +43,10 @@ class Runner {
         std::span<const int> summed;
         double* sums;
         bool kept;
+        // Asked every few milliseconds, after a whole step, in the caller's thread; may be empty.
+        std::function<bool()> interrupted;
     };
+    struct Interrupted {};  // thrown where the answer is yes
     void run(const Steps& steps, int threads);
 
   private:

@@ -22,7 +22,7 @@ from chainrule.training.lbfgs import Descent
 from chainrule.training.step import Step
 from chainrule.training.stopping import EarlyStopping, Watch
 
-PROGRESS_SECONDS = 0.1  # between two Progress events
+PROGRESS_SECONDS = 0.05  # between two Progress events, after which a request to stop is heard
 JUDGING_BATCH = 1024
 
 Snapshot = dict[Parameter, Array]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,12 +37,14 @@ class NativeRunner:
         self._parameters = [(p, b) for p, b in self.buffers.items() if isinstance(p, Parameter)]
         self._changed = [(p, self.buffers[p], _size(p.shape)) for p, _ in program.assignments]
         self._there: dict[Parameter, Array] = {}  # what the parameters' buffers hold
+        self._turn = threading.Lock()  # one thread at a time has the buffers
 
     def once(
         self, data: Mapping[Input, Any], scalars: Mapping[Input, Any] | None = None
     ) -> dict[str, Array]:
-        rows = self._whole(data, scalars, kept=True)
-        return {name: self._read(value, rows) for name, value in self.program.outputs.items()}
+        with self._turn:
+            rows = self._whole(data, scalars, kept=True)
+            return {name: self._read(value, rows) for name, value in self.program.outputs.items()}
 
     def steps(
         self,
@@ -57,7 +60,8 @@ class NativeRunner:
         end = total if last is None else min(last, total)
         names = list(self.program.outputs)
         before = [(sums or {}).get(name, 0.0) for name in names]
-        found = self._run(data, order, batch_size, table, first, end, names, before)
+        with self._turn:
+            found = self._run(data, order, batch_size, table, first, end, names, before)
         return dict(zip(names, found, strict=True))
 
     def blocks(self, data: Mapping[Input, Array], block: int = 4096) -> dict[str, Array]:
@@ -148,9 +152,13 @@ class NativeRunner:
                 list(before),
                 kept,
                 self.threads,
+                threading.current_thread() is threading.main_thread(),  # which hears signals
             )
-        except IndexError as error:
-            raise DataError(f"The data do not fit the model: {error}.") from error
+        except BaseException as error:
+            self._there.clear()  # some steps may be done
+            if isinstance(error, IndexError):
+                raise DataError(f"The data do not fit the model: {error}.") from error
+            raise
         for parameter, buffer, size in self._changed:
             array = self._runner.read(buffer, *size).reshape(parameter.shape)
             self.state.arrays[parameter] = self._there[parameter] = array
