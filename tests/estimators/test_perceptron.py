@@ -37,9 +37,10 @@ def test_a_line_through_the_origin_has_no_intercept():
     assert model.separable_ == [False]
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_decision_line_is_drawn_for_two_features():
     x, y = FLOWERS[:100, :2], SPECIES[:100]
     model = Perceptron(random_state=0).fit(x, y)
     assert len(model.picture(x, y).axes) == 1
     with pytest.raises(ValueError, match="two classes"):
-        Perceptron().fit(FLOWERS[:, :2], SPECIES).picture(FLOWERS[:, :2], SPECIES)
+        Perceptron(max_iter=5).fit(FLOWERS[:, :2], SPECIES).picture(FLOWERS[:, :2], SPECIES)

@@ -33,6 +33,7 @@ from chainrule.schedules import Schedule
 from chainrule.training.loop import smallest_batch
 
 OPTIMIZERS = {"sgd", "adam", *optimizers.FAMILY.names()} - {"lbfgs", "l_bfgs"}
+FEW_ROWS = 64  # whose predictions one thread makes sooner than several have met
 RULES = {"constant", "invscaling", "adaptive"}
 
 
@@ -457,10 +458,15 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         self._check_fitted()
         X = self._checked(X)
         kind = X.dtype if X.dtype.kind == "f" else np.float64
-        precision = _precision([*self.coefs_, np.empty(0, kind)])
-        units = (X.shape[1], *(np.shape(coef)[1] for coef in self.coefs_))
-        blueprint = self._blueprint(units, False, precision)
-        with pool.borrowed(Predictor, blueprint, workers.threads(self.threads)) as predictor:
+        blueprint = Blueprint(
+            units=(X.shape[1], *(np.shape(coef)[1] for coef in self.coefs_)),
+            activations=self._activations(len(self.coefs_) - 1),
+            out_activation=self.out_activation_,
+            batch_norm=bool(self.batch_norm),
+            precision=_precision([*self.coefs_, np.empty(0, kind)]),
+        )
+        threads = workers.threads(self.threads) if X.shape[0] > FEW_ROWS else 1
+        with pool.borrowed(Predictor, blueprint, threads) as predictor:
             self._load(predictor)
             return predictor.predict(X)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from chainrule.engines.program import Precision
@@ -18,18 +19,23 @@ OUTPUT_ACTIVATIONS = {"logistic": "sigmoid", "exp": "exponential"}  # scikit-lea
 
 @dataclass(frozen=True)
 class Blueprint:
-    """A network and how it is trained: all that its graphs depend on."""
+    """A network and, where it is trained, how: all that its graphs depend on."""
 
     units: tuple[int, ...]  # features, hidden layers, outputs
     activations: tuple[Any, ...]  # of the hidden layers
     out_activation: str
-    loss: Loss
-    optimizer: Optimizer
+    loss: Loss | None = None
+    optimizer: Optimizer | None = None
     alpha: float = 0.0
     weighted: bool = False
     dropout: tuple[float, ...] = ()
     batch_norm: bool = False
     precision: Precision = "float64"
+
+    @property
+    def size(self) -> int:
+        """The number of weights of the products."""
+        return sum(a * b for a, b in pairwise(self.units))
 
     def layers(self) -> list[Layer]:
         """The layers, without weights."""

@@ -130,7 +130,7 @@ class Objective(Step):
         return [
             None
             if g is None
-            else (descend(g, w.parameter, -self.alpha) if w in kernels else g) * share
+            else share * (descend(g, w.parameter, -self.alpha) if w in kernels else g)
             for w, g in zip(self.trained, found, strict=True)
         ]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -20,8 +19,35 @@ KEPT = 16
 LARGEST = 1 << 20  # weights; what takes longer to run needs no keeping, and would hold memory
 Kind = TypeVar("Kind", bound=Predictor)
 
-_kept: OrderedDict[Any, list[Any]] = OrderedDict()
-_lock = threading.Lock()
+
+class _Shelf:
+    """What nobody uses at the moment, by what it is."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.items: dict[Any, list[Any]] = {}  # in order of first use
+        self.count = 0
+
+    def take(self, key: Any) -> Any:
+        """One of these, if there is one; a TypeError where the key is none."""
+        with self.lock:
+            found = self.items.get(key)
+            if not found:
+                return None
+            self.count -= 1
+            return found.pop()
+
+    def put(self, key: Any, item: Any) -> None:
+        """Keep one for later; the oldest kind makes room."""
+        with self.lock:
+            self.items.setdefault(key, []).append(item)
+            self.count += 1
+            while self.count > KEPT:
+                oldest = next(iter(self.items))
+                self.count -= len(self.items.pop(oldest))
+
+
+_shelf = _Shelf()
 
 
 @contextmanager
@@ -29,39 +55,20 @@ def borrowed(kind: type[Kind], blueprint: Blueprint, threads: int | None) -> Ite
     """A trainer or predictor for this blueprint, for the borrower alone."""
     key = (kind, blueprint, threads)
     try:
-        found = _taken(key)
+        found = _shelf.take(key)
     except TypeError:  # a setting of the user's own that cannot be a key
         yield kind(blueprint, threads)
         return
     item = found or kind(blueprint, threads)
     yield item  # one that met with an error is not kept
     item.state.arrays.clear()
-    if sum(a * b for a, b in zip(blueprint.units, blueprint.units[1:], strict=False)) <= LARGEST:
-        with _lock:
-            _kept.setdefault(key, []).append(item)
-            _kept.move_to_end(key)
-            while sum(map(len, _kept.values())) > KEPT:
-                oldest = next(iter(_kept))
-                _kept[oldest].pop()
-                if not _kept[oldest]:
-                    del _kept[oldest]
-
-
-def _taken(key: Any) -> Any:
-    with _lock:
-        items = _kept.get(key)
-        if not items:
-            return None
-        item = items.pop()
-        if not items:
-            del _kept[key]
-        return item
+    if blueprint.size <= LARGEST:
+        _shelf.put(key, item)
 
 
 def _begin_anew() -> None:
-    global _lock
-    _lock = threading.Lock()
-    _kept.clear()
+    global _shelf
+    _shelf = _Shelf()  # another thread may have held the lock at the fork
 
 
 os.register_at_fork(after_in_child=_begin_anew)

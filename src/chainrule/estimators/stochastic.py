@@ -46,6 +46,7 @@ class Run:
         steps = -(-rows // self.batch_size)
         tell = Teller(me)
         mixed = np.arange(rows)
+        everything = rows == len(self.examples.y)  # then `order` is that, too
         begun = time.perf_counter()
         held = len(self.held.examples.y) if self.held else 0
         me.n_iter_ = 0
@@ -59,7 +60,7 @@ class Run:
             rates = me._optimizer.rates(steps, me.max_iter)
             for _, loss in self.trainer.epoch(
                 self.examples,
-                self.order[mixed],
+                mixed if everything else self.order[mixed],
                 self.batch_size,
                 rates,
                 updates=me._optimizer.updates,

@@ -20,7 +20,7 @@ from chainrule.training.loop import Pace
 from chainrule.training.step import Recipe, prediction
 
 DENSE_BYTES = 1 << 24  # sparse rows made dense at once, unless a single batch needs more
-BLOCK = 4096  # rows at once where nothing is trained
+BLOCK = 1024  # rows at once where nothing is trained
 Slots = list[dict[str, Array]]
 
 
@@ -88,7 +88,9 @@ class Predictor:
         """The network's outputs for some rows."""
         leaf, runner = self._prediction
         if not hasattr(x, "toarray"):
-            return runner.blocks({leaf: np.ascontiguousarray(x)}, block)["output_0"]
+            feed = {leaf: np.ascontiguousarray(x)}
+            found = runner.once(feed) if len(x) <= block else runner.blocks(feed, block)
+            return found["output_0"]
         parts = [
             runner.once({leaf: x[at : at + block].toarray()})["output_0"]
             for at in range(0, x.shape[0], block)
@@ -109,7 +111,10 @@ class Trainer(Predictor):
 
     def __init__(self, blueprint: Blueprint, threads: int | None) -> None:
         super().__init__(blueprint, threads)
-        recipe = Recipe(blueprint.optimizer, (blueprint.loss,), ((),), (1.0,))
+        assert blueprint.loss is not None
+        assert blueprint.optimizer is not None
+        self.optimizer = blueprint.optimizer
+        recipe = Recipe(self.optimizer, (blueprint.loss,), ((),), (1.0,))
         self.step = Objective(self.network, recipe, blueprint.alpha, weighted=blueprint.weighted)
         self._pace = Pace()
 
@@ -117,7 +122,7 @@ class Trainer(Predictor):
 
     def load_slots(self, slots: Slots | None) -> None:
         """Take the optimizer's state; None: begin anew."""
-        first = self.blueprint.optimizer.slots()
+        first = self.optimizer.slots()
         for i, weight in enumerate(self.step.trained):
             for name, parameter in self.step.slots[weight].items():
                 if slots is None:

@@ -178,7 +178,9 @@ class Lowering:
     def elementwise(self, op: Op, value: Value, space: Space, sources: list[int]) -> int:
         """Code for an elementwise operation; what is cheap is written only where its result is used."""
         ready = [self._under(space, source, value) for source in sources]
-        if op.name in CHEAP and any(self.made_by[s] >= 0 for s in ready):
+        if op.name in PASSING_ON or (
+            op.name in CHEAP and any(self.made_by[s] >= 0 for s in ready)
+        ):
             slot = self.slot(space, max(self.made_by[s] for s in ready))
             self.pending[slot] = (op, value, ready)
             return slot
@@ -321,7 +323,17 @@ class Lowering:
         space = space_of(value)
         if value.rank > 2 and any(self.spaces[s] not in (SCALAR, space) for s in sources):
             raise NoKernel(value, "of more than two axes")
+        if name == "multiply":  # back-propagation begins with ones
+            for one, other in (sources, reversed(sources)):
+                if self._is_one(one) and self.spaces[other] == space:
+                    return other
         return self.elementwise(value.op, value, space, sources)
+
+    def _is_one(self, slot: int) -> bool:
+        """Whether all elements of a slot are the number 1."""
+        while self._passes_on(slot):
+            slot = self.pending[slot][2][0]
+        return slot == self._numbers.get(1.0)
 
     # --- assignments ---
 
