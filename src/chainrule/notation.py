@@ -389,11 +389,14 @@ def abridged(x: Expression, most: int) -> Expression:
     """The tree with at most `most` terms in every sum: the largest, and the rest taken together."""
     match x:
         case Sum(terms) if len(terms) > most:
-            worth = [evaluate(term) for term in terms]
-            kept = sorted(range(len(terms)), key=lambda i: -abs(worth[i]))[: most - 1]
-            rest = math.fsum(w for i, w in enumerate(worth) if i not in set(kept))
-            shown = [abridged(terms[i], most) for i in sorted(kept)]
-            return Sum((*shown, Rest(len(terms) - len(kept), rest)))
+            written = [term for term in terms if not isinstance(term, Rest)]
+            left = [term for term in terms if isinstance(term, Rest)]
+            worth = [evaluate(term) for term in written]
+            kept = set(sorted(range(len(written)), key=lambda i: -abs(worth[i]))[: most - 1])
+            count = len(written) - len(kept) + sum(rest.count for rest in left)
+            value = math.fsum(w for i, w in enumerate(worth) if i not in kept)
+            shown = [abridged(written[i], most) for i in sorted(kept)]
+            return Sum((*shown, Rest(count, value + math.fsum(rest.value for rest in left))))
         case Sum(terms):
             return Sum(tuple(abridged(term, most) for term in terms))
         case Product(factors):

@@ -16,6 +16,7 @@ from chainrule.notation import (
     Name,
     Negative,
     Number,
+    Rest,
     Sum,
     add,
     divide,
@@ -25,9 +26,12 @@ from chainrule.notation import (
     subtract,
 )
 from chainrule.ops.basic import BatchSize, Unary
+from chainrule.ops.linear import Affine, MatMul
 from chainrule.ops.noise import Draw
 
 Place = tuple[Value, tuple[int, ...]]
+
+LONG, KEPT = 64, 24  # products of a sum: where there are more, so many are written
 
 MOST_WRITTEN_OUT = 16  # names and numbers of a gradient that is written out within another formula
 
@@ -185,11 +189,29 @@ class Formulas:
         if isinstance(value.op, BatchSize):
             return self._count()
         shapes = [size_of(x, self.rows) for x in value.inputs]
+        reads = value.op.reads(index, *shapes)
+        rest = self._shortened(value, reads) if isinstance(value.op, Affine | MatMul) else None
         terms = [
-            [self._element(x, i) for i in read]
-            for x, read in zip(value.inputs, value.op.reads(index, *shapes), strict=True)
+            [self._element(x, i) for i in read] for x, read in zip(value.inputs, reads, strict=True)
         ]
-        return value.op.element(index, *terms)
+        written = value.op.element(index, *terms)
+        return written if rest is None else add(written, rest)
+
+    def _shortened(self, value: Value, reads: list[list[tuple[int, ...]]]) -> Rest | None:
+        """Of a long sum of products only the largest are kept in `reads`; the others taken together."""
+        left, right = value.inputs[:2]
+        if len(reads[0]) <= LONG or left not in self.arrays or right not in self.arrays:
+            return None
+        factors = [
+            self.arrays[x][tuple(np.array(read).T)].astype(np.float64)
+            for x, read in ((left, reads[0]), (right, reads[1]))
+        ]
+        products = factors[0] * factors[1]
+        kept = np.sort(np.argsort(-np.abs(products), kind="stable")[:KEPT])
+        for i in (0, 1):
+            reads[i] = [reads[i][k] for k in kept]
+        others = np.delete(products, kept)
+        return Rest(len(others), float(others.sum()))
 
 
 def unlike(line: Line, tolerance: float = 1e-6) -> bool:

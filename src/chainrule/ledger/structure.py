@@ -27,6 +27,7 @@ Role = Literal[
 ]  # fmt: skip
 
 INLINE = 8  # elements an unnamed operation may read and still be written out
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _WEIGHTS = {"kernel": "W", "bias": "b", "gamma": "γ", "beta": "β", "embeddings": "E"}
 _SLOPES = {"sigmoid": "σ′"}
 _SCALARS = {"learning_rate": "η", "step_size": "ηₜ", "decay": "ηλ"}
@@ -63,7 +64,8 @@ class Quantity:
     @property
     def title(self) -> str:
         """Its name as a whole, as text: `∂L/∂W¹`."""
-        return ("∂L/∂" if self.gradient else "") + self.base + self.upper
+        raised = self.upper.translate(_RAISED)
+        return ("∂L/∂" if self.gradient else "") + self.base + raised + self.via
 
     def name(self, index: tuple[int, ...], rows: Sequence[int], number: float | None) -> Name:
         """The name of one element; rows are told apart where there are several."""
@@ -416,7 +418,7 @@ class Structure:
 def shown_title(quantity: Quantity) -> str:
     """A value's name as a whole, as it is shown: `∂L/∂W¹`, or `W` where units have names."""
     name = quantity.name((0,) * quantity.value.rank, [0], None)
-    small = name.upper.translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    small = name.upper.translate(_RAISED)
     return ("∂L/∂" if name.gradient else "") + name.base + small
 
 

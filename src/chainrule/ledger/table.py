@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.ledger.structure import shown_title
-
 if TYPE_CHECKING:
     import polars as pl
 
@@ -39,7 +37,7 @@ def table(ledger: Ledger) -> pl.DataFrame:
         column = {
             "phase": [quantity.phase] * len(chosen),
             "layer": [quantity.layer] * len(chosen),
-            "value": [shown_title(quantity)] * len(chosen),
+            "value": [quantity.title] * len(chosen),
             "row": from_rows[index[:, 0]] if batched else [None] * len(chosen),
             "i": axes[:, 0] if axes.shape[1] > 1 else [None] * len(chosen),
             "j": axes[:, -1] if axes.shape[1] else [None] * len(chosen),
