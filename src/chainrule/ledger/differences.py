@@ -55,10 +55,8 @@ class Differences:
         recording = structure.recording
         self.xp = Namespace("float64")
         self.xp.rows = len(recording.rows)
-        self._order = list(
-            dict.fromkeys(map(self._own, topological_order([recording.step.objective])))
-        )
-        self.objective = self._own(recording.step.objective)
+        self.objective = recording.step.objective
+        self._order = topological_order([self.objective])
         self._downstream: dict[Value, list[Value]] = {}
         self.arrays: dict[Value, Array] = {}
         for value in self._order:
@@ -73,23 +71,18 @@ class Differences:
             else:
                 self.arrays[value] = self._computed(value, self.arrays)
 
-    def _own(self, value: Value) -> Value:
-        own = self.structure.canon(value)
-        return value if own is None else own
-
     def _computed(self, value: Value, arrays: Mapping[Value, Array]) -> Array:
         assert value.op is not None
         with np.errstate(all="ignore"):
-            inputs = [arrays[self._own(x)] for x in value.inputs]
+            inputs = [arrays[x] for x in value.inputs]
             return np.asarray(value.op.evaluate(self.xp, *inputs))
 
     def of(self, quantity: Quantity, index: Index) -> Difference | None:
         """For an element of a gradient or δ; None where there is none, as for a part of a gradient."""
-        if quantity.role not in ("gradient", "delta") or quantity.of is None:
+        value = quantity.node
+        if quantity.role not in ("gradient", "delta") or value not in self.arrays:
             return None
-        value = quantity.of
-        if value not in self.arrays:
-            return None
+        assert value is not None
         shape = size_of(value, self.xp.rows)
         if self.arrays[value].shape != shape:
             return None
@@ -112,7 +105,7 @@ class Differences:
         if value not in self._downstream:
             found = {value}
             for each in self._order:
-                if each.op is not None and any(self._own(x) in found for x in each.inputs):
+                if each.op is not None and any(x in found for x in each.inputs):
                     found.add(each)
             self._downstream[value] = [v for v in self._order if v in found and v is not value]
         changed = self.arrays[value].copy()
@@ -142,8 +135,9 @@ class Differences:
 
     def _told(self, value: Value, index: Index) -> str:
         assert value.op is not None
-        source = self._own(value.inputs[0])
-        quantity = self.structure.primary.get(source)
+        source = value.inputs[0]
+        own = self.structure.canon(source)
+        quantity = None if own is None else self.structure.primary.get(own)
         if quantity is None or source.shape != value.shape:
             return value.op.name
         rows = self.structure.recording.labels

@@ -37,7 +37,8 @@ _SCALARS = {"learning_rate": "η", "step_size": "ηₜ", "decay": "ηλ"}
 class Quantity:
     """A named value: all its elements have names made of `base`, the layer's number and their place.
 
-    `of` is the value a gradient, slope or change is of. `labels` names the elements along each axis
+    `of` is the value a gradient, slope or change is of, `node` the very value of the loss' graph: what is
+    computed twice in the same way has one number, but a gradient for each. `labels` names the elements along each axis
     but the batch's, where they have names.
     """
 
@@ -50,6 +51,7 @@ class Quantity:
     of: Value | None = None
     labels: tuple[Sequence[str] | None, ...] = ()
     via: str = ""
+    node: Value | None = None
 
     @property
     def gradient(self) -> bool:
@@ -258,34 +260,35 @@ class Structure:
         self._add(Quantity(again, "L′", "after", "loss", of=self.mean))
 
     def _backwards(self) -> None:
-        cotangents = {self.canon(v): (v, c) for v, c in self.backward.cotangents.items()}
+        received: dict[Value, list[tuple[Value, Value]]] = {}
+        for value, cotangent in self.backward.cotangents.items():
+            own = self.canon(value)
+            if own is not None:
+                received.setdefault(own, []).append((value, cotangent))
         order = [
-            q for q in self.quantities if q.phase in ("given", "forward") and q.value in cotangents
+            q for q in self.quantities if q.phase in ("given", "forward") and q.value in received
         ]
         for quantity in sorted(order, key=lambda q: self._place(q, order)):
-            value, cotangent = cotangents[quantity.value]
-            parts = self.backward.contributions.get(value, [])
-            self._slope(quantity, parts)
-            self._contributions(quantity, parts)
-            self._steps(
-                _unnamed(cotangent, self.primary), "backward", quantity.layer, quantity.upper
+            for number, (node, cotangent) in enumerate(received[quantity.value], 1):
+                self._gradient(quantity, node, cotangent, number)
+
+    def _gradient(self, quantity: Quantity, node: Value, cotangent: Value, number: int) -> None:
+        """The line of ∂L/∂value, after those of its parts."""
+        parts = self.backward.contributions.get(node, [])
+        self._slope(quantity, parts)
+        self._contributions(quantity, parts)
+        self._steps(_unnamed(cotangent, self.primary), "backward", quantity.layer, quantity.upper)
+        own = self.canon(cotangent)
+        if own is None:
+            return
+        delta = quantity.base == "z"
+        self._add(
+            Quantity(
+                own, "δ" if delta else quantity.base, "backward", "delta" if delta else "gradient",
+                quantity.upper, quantity.layer, quantity.value, quantity.labels,
+                f" use {number}" if number > 1 else "", node,
             )
-            own = self.canon(cotangent)
-            if own is None:
-                continue
-            delta = quantity.base == "z"
-            self._add(
-                Quantity(
-                    own,
-                    "δ" if delta else quantity.base,
-                    "backward",
-                    "delta" if delta else "gradient",
-                    quantity.upper,
-                    quantity.layer,
-                    quantity.value,
-                    quantity.labels,
-                )
-            )
+        )  # fmt: skip
 
     @property
     def total(self) -> Value:
@@ -408,7 +411,7 @@ class Structure:
     def _relabel(self, quantity: Quantity, labels: tuple[Sequence[str] | None, ...]) -> None:
         changed = Quantity(
             quantity.value, quantity.base, quantity.phase, quantity.role, quantity.upper,
-            quantity.layer, quantity.of, labels, quantity.via,
+            quantity.layer, quantity.of, labels, quantity.via, quantity.node,
         )  # fmt: skip
         self.quantities[self.quantities.index(quantity)] = changed
         if self.primary.get(quantity.value) is quantity:
