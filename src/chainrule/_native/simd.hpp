@@ -19,6 +19,17 @@
 #error \
     "define CHAINRULE_ISA (a namespace) and CHAINRULE_VECTOR (bytes) before including a kernel header"
 #endif
+// Which intrinsics there are for vectors of this size; without, compilers make do with smaller
+// ones.
+#if CHAINRULE_VECTOR == 64 && defined(__AVX512F__)
+#define CHAINRULE_AVX512 1
+#elif CHAINRULE_VECTOR == 32 && defined(__FMA__)
+#define CHAINRULE_AVX2 1
+#elif CHAINRULE_VECTOR == 16 && defined(__aarch64__)
+#define CHAINRULE_NEON 1
+#elif CHAINRULE_VECTOR == 16 && defined(__x86_64__)
+#define CHAINRULE_SSE2 1
+#endif
 #define CHAINRULE_INLINED __attribute__((always_inline))
 #define CHAINRULE_INLINE static inline CHAINRULE_INLINED
 
@@ -69,24 +80,24 @@ struct Simd {
         return found != 0;
     }
 
-#if CHAINRULE_VECTOR >= 32 || defined(__aarch64__)
+#if CHAINRULE_AVX512 || CHAINRULE_AVX2 || CHAINRULE_NEON
     static constexpr bool has_fma = true;
 #else
     static constexpr bool has_fma = false;
 #endif
     // a b + c
     CHAINRULE_INLINE V fma(V a, V b, V c) {
-#if CHAINRULE_VECTOR == 64
+#if CHAINRULE_AVX512
         if constexpr (std::is_same_v<T, float>)
             return (V)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
         else
             return (V)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
-#elif CHAINRULE_VECTOR == 32
+#elif CHAINRULE_AVX2
         if constexpr (std::is_same_v<T, float>)
             return (V)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
         else
             return (V)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
-#elif defined(__aarch64__)
+#elif CHAINRULE_NEON
         if constexpr (std::is_same_v<T, float>)
             return (V)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
         else
@@ -96,22 +107,22 @@ struct Simd {
 #endif
     }
     CHAINRULE_INLINE V sqrt(V a) {
-#if CHAINRULE_VECTOR == 64  // masked by all ones: GCC 12 warns of the plain form
+#if CHAINRULE_AVX512  // masked by all ones: GCC 12 warns of the plain form
         if constexpr (std::is_same_v<T, float>)
             return (V)_mm512_maskz_sqrt_ps(0xffff, (__m512)a);
         else
             return (V)_mm512_maskz_sqrt_pd(0xff, (__m512d)a);
-#elif CHAINRULE_VECTOR == 32
+#elif CHAINRULE_AVX2
         if constexpr (std::is_same_v<T, float>)
             return (V)_mm256_sqrt_ps((__m256)a);
         else
             return (V)_mm256_sqrt_pd((__m256d)a);
-#elif defined(__aarch64__)
+#elif CHAINRULE_NEON
         if constexpr (std::is_same_v<T, float>)
             return (V)vsqrtq_f32((float32x4_t)a);
         else
             return (V)vsqrtq_f64((float64x2_t)a);
-#elif defined(__x86_64__)
+#elif CHAINRULE_SSE2
         if constexpr (std::is_same_v<T, float>)
             return (V)_mm_sqrt_ps((__m128)a);
         else

@@ -19,6 +19,11 @@
 #include "runner.hpp"
 #include "team.hpp"
 
+namespace chainrule::wide {  // wide.cpp
+extern const Kernels<float> float_table;
+extern const Kernels<double> double_table;
+}  // namespace chainrule::wide
+
 namespace {
 
 using namespace chainrule;
@@ -418,7 +423,8 @@ void check_runner(const Kernels<T>& k, std::mt19937& rng, int features, int outp
                     .last = steps,
                     .summed = {},
                     .sums = nullptr,
-                    .kept = false},
+                    .kept = false,
+                    .interrupted = {}},
                    threads);
         std::vector<T> w(start.data.size());
         runner.read(w_at, w.data(), features);
@@ -497,10 +503,15 @@ void check_team() {
 
 template <class T>
 void check_all() {
-    for (const char* isa : {"avx512", "avx2", "portable"}) {
-        const Kernels<T>* k = kernels<T>(isa);
+    const Kernels<T>* wide;
+    if constexpr (std::is_same_v<T, float>)
+        wide = &wide::float_table;
+    else
+        wide = &wide::double_table;
+    for (const Kernels<T>* k :
+         {kernels<T>("avx512"), kernels<T>("avx2"), kernels<T>("portable"), wide}) {
         if (k == nullptr) continue;
-        std::printf("%s %s: vectors of %d\n", isa, type_name<T>(), k->vector_width);
+        std::printf("%s %s: vectors of %d\n", k->isa, type_name<T>(), k->vector_width);
         std::mt19937 rng(1);
         check_products(*k, rng);
         check_rows(*k, rng);
