@@ -84,13 +84,19 @@ class Runner(Protocol):
         first: int = 0,
         last: int | None = None,
         sums: Mapping[str, float] | None = None,
+        *,
+        settled: bool = True,
     ) -> dict[str, float]:
         """Run steps `first` to `last` (not included) of an epoch; each output summed over the steps.
 
         Step i takes rows `order[i·batch_size : (i+1)·batch_size]` and entry i of each table column.
         `sums` are those of the steps before: each step's output is added to them in turn, so that an
-        epoch's sums have the same bits however it is cut into pieces.
+        epoch's sums have the same bits however it is cut into pieces. Unless `settled`, the state may stay
+        behind until `settle`: of a small network, bringing it back takes as long as the steps.
         """
+
+    def settle(self) -> None:
+        """Bring the state up to what the last steps have left."""
 
     def blocks(self, data: Mapping[Input, Array], block: int = ...) -> dict[str, Array]:
         """Run on all rows, `block` at a time; the outputs' arrays joined along the rows."""

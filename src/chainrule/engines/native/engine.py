@@ -37,6 +37,7 @@ class NativeRunner:
         self._parameters = [(p, b) for p, b in self.buffers.items() if isinstance(p, Parameter)]
         self._changed = [(p, self.buffers[p], _size(p.shape)) for p, _ in program.assignments]
         self._there: dict[Parameter, Array] = {}  # what the parameters' buffers hold
+        self._behind = False  # whether the state is: its arrays are older than the buffers
         self._turn = threading.Lock()  # one thread at a time has the buffers
 
     def once(
@@ -55,13 +56,17 @@ class NativeRunner:
         first: int = 0,
         last: int | None = None,
         sums: Mapping[str, float] | None = None,
+        *,
+        settled: bool = True,
     ) -> dict[str, float]:
         total = -(-len(order) // batch_size)
         end = total if last is None else min(last, total)
         names = list(self.program.outputs)
         before = [(sums or {}).get(name, 0.0) for name in names]
         with self._turn:
-            found = self._run(data, order, batch_size, table, first, end, names, before)
+            found = self._run(
+                data, order, batch_size, table, first, end, names, before, settled=settled
+            )
         return dict(zip(names, found, strict=True))
 
     def blocks(self, data: Mapping[Input, Array], block: int = 4096) -> dict[str, Array]:
@@ -123,6 +128,7 @@ class NativeRunner:
         before: Sequence[float] = (),
         *,
         kept: bool = False,
+        settled: bool = True,
     ) -> list[float]:
         for parameter, buffer in self._parameters:
             array = self.state.arrays[parameter]
@@ -155,14 +161,27 @@ class NativeRunner:
                 threading.current_thread() is threading.main_thread(),  # which hears signals
             )
         except BaseException as error:
+            if self._behind:  # the steps that are done count
+                self._settle()
             self._there.clear()  # some steps may be done
             if isinstance(error, IndexError):
                 raise DataError(f"The data do not fit the model: {error}.") from error
             raise
+        self._behind = not settled
+        if settled:
+            self._settle()
+        return list(sums)
+
+    def settle(self) -> None:
+        with self._turn:
+            if self._behind:
+                self._settle()
+
+    def _settle(self) -> None:
         for parameter, buffer, size in self._changed:
             array = self._runner.read(buffer, *size).reshape(parameter.shape)
             self.state.arrays[parameter] = self._there[parameter] = array
-        return list(sums)
+        self._behind = False
 
     def _read(self, value: Value, rows: int) -> Array:
         shape = tuple(rows if not isinstance(d, int) else d for d in value.shape)

@@ -1,0 +1,295 @@
+"""Rules: how operations that do not work element by element are drafted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from chainrule.engines.native.drafts import SCALAR, Draft, Drafting, NoKernel, space_of
+from chainrule.engines.native.plan import BATCH_ROWS, Space
+from chainrule.graph import Batch, Value
+from chainrule.ops.basic import Add, Multiply, Negative
+
+Rule = Callable[[Drafting, Value, "list[int]"], int]
+
+
+def _matrix(drafting: Drafting, slot: int) -> int:
+    """The slot as a matrix a product can read."""
+    slot = drafting.settled(slot)
+    space = drafting.spaces[slot]
+    if space.layout == "column":
+        return drafting.instruction("to_matrix", Space("matrix", space.rows, 1), slot)
+    drafting.stored[slot] = True
+    return slot
+
+
+def _as(drafting: Drafting, made: int, wanted: Space) -> int:
+    """A result of one column, as the column or number it is elsewhere."""
+    if drafting.spaces[made] == wanted:
+        return made
+    if wanted.layout == "column":
+        return drafting.instruction("to_column", wanted, made)
+    return made
+
+
+def _product(drafting: Drafting, value: Value, a: int, b: int, opcode: str) -> int:
+    a, b = drafting.factor(_matrix(drafting, a)), drafting.factor(_matrix(drafting, b))
+    left, right = drafting.spaces[a], drafting.spaces[b]
+    if opcode == "tn" and left.columns == BATCH_ROWS:
+        raise NoKernel(value)
+    rows = left.rows if opcode == "nn" else left.columns
+    return _as(
+        drafting, drafting.instruction(opcode, _shaped(rows, right.columns), a, b), space_of(value)
+    )
+
+
+def _shaped(rows: int, columns: int) -> Space:
+    return SCALAR if (rows, columns) == (1, 1) else Space("matrix", rows, columns)
+
+
+def _transposed(drafting: Drafting, value: Value, slot: int) -> int:
+    space = drafting.spaces[_matrix(drafting, slot)]
+    if space.rows == BATCH_ROWS:
+        raise NoKernel(value, "of a transposed batch")
+    if space == SCALAR:
+        return slot
+    return drafting.instruction("transpose", _shaped(space.columns, space.rows), slot)
+
+
+def _matmul(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    a, b = sources
+    op: Any = value.op
+    if op.transpose_b:
+        b = _transposed(drafting, value, b)
+    if op.transpose_a and op.transpose_b:
+        a = _transposed(drafting, value, a)
+        return _product(drafting, value, a, b, "nn")
+    return _product(drafting, value, a, b, "tn" if op.transpose_a else "nn")
+
+
+def _affine(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    x, w, b = sources
+    product = _product(drafting, value, x, w, "nn")
+    return drafting.elementwise(Add(), value, space_of(value), [product, b])
+
+
+def _reshape(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    if drafting.spaces[sources[0]] == space_of(value):
+        return sources[0]
+    raise NoKernel(value, f"from {value.inputs[0].shape} to {value.shape}")
+
+
+def _sum(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    (x,) = sources
+    own, wanted = drafting.spaces[x], space_of(value)
+    op: Any = value.op
+    rank = value.inputs[0].rank
+    axes = op.reduced(rank)
+    if own == wanted:
+        return x
+    if wanted == SCALAR:
+        if own.layout == "matrix":
+            if own.rows == 1:
+                own = Space("matrix", own.rows, own.columns)
+            x = drafting.instruction("row_sum", Space("column", own.rows), x)
+        return drafting.instruction("total", SCALAR, x)
+    if rank == 2 and axes == (0,):
+        if own.layout == "matrix" and wanted == Space("matrix", 1, own.columns):
+            return drafting.instruction("column_sum", wanted, x)
+    elif axes == tuple(range(1, rank)) and wanted.layout == "column" and own.layout == "matrix":
+        return drafting.instruction("row_sum", wanted, x)
+    raise NoKernel(value, f"over axes {axes} of {value.inputs[0].shape}")
+
+
+def _max(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    op: Any = value.op
+    wanted = space_of(value)
+    last = value.inputs[0].rank - 1
+    by_row = wanted.layout == "column" and op.reduced(last + 1) == (last,)
+    if by_row and drafting.spaces[sources[0]].layout == "matrix":
+        return drafting.instruction("row_max", wanted, sources[0])
+    raise NoKernel(value, f"over axes {op.axes} of {value.inputs[0].shape}")
+
+
+def _rowwise(opcode: str) -> Rule:
+    def rule(drafting: Drafting, value: Value, sources: list[int]) -> int:
+        own = drafting.spaces[sources[0]]
+        if own.layout != "matrix" or value.inputs[0].rank != 2:
+            raise NoKernel(value, f"on shape {value.inputs[0].shape}")
+        return drafting.instruction(opcode, space_of(value), *sources)
+
+    return rule
+
+
+def _subtract(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    """softmax(z) − one_hot(y), the gradient of the cross-entropy, is made beside the loss."""
+    left, right = value.inputs
+    names = [x.op.name if x.op is not None else "" for x in value.inputs]
+    if names == ["softmax", "one_hot"] and left.shape == right.shape:
+        logits = drafting.settled(drafting.slot_of[left.inputs[0]])
+        labels = drafting.slot_of[right.inputs[0]]
+        for at, draft in enumerate(drafting.drafts):
+            if (draft.opcode, draft.a, draft.b) == ("sparse_cross_entropy", logits, labels):
+                if draft.also < 0:
+                    draft.also = drafting.slot(space_of(value), at, stored=True)
+                return draft.also
+    assert value.op is not None
+    return drafting.elementwise(value.op, value, space_of(value), sources)
+
+
+def _softmax_cross_entropy(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    logits, targets = sources
+    space = drafting.spaces[logits]
+    if space.layout != "matrix":
+        raise NoKernel(value, "with one class")
+    logs = drafting.instruction("log_softmax", space, logits)
+    weighed = drafting.elementwise(Multiply(), value, space, [targets, logs])
+    total = drafting.instruction("row_sum", space_of(value), weighed)
+    return drafting.elementwise(Negative(), value, space_of(value), [total])
+
+
+def _one_hot(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    own, wanted = drafting.spaces[sources[0]], space_of(value)
+    if own.columns != 1 or own.rows != BATCH_ROWS or wanted.layout != "matrix":
+        raise NoKernel(value, f"of shape {value.shape}")
+    return drafting.instruction("one_hot", wanted, sources[0])
+
+
+def _gather(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    if drafting.spaces[sources[1]].columns != 1 or space_of(value).layout != "matrix":
+        raise NoKernel(value, f"of shape {value.shape}")
+    return drafting.instruction("gather", space_of(value), *sources)
+
+
+def _scatter_add(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    if drafting.spaces[sources[1]].columns != 1 or drafting.spaces[sources[0]].layout != "matrix":
+        raise NoKernel(value, f"of shape {value.inputs[0].shape}")
+    return drafting.instruction("scatter_add", space_of(value), *sources)
+
+
+def _transpose(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    op: Any = value.op
+    if value.rank != 2 or op.order(2) != (1, 0):
+        raise NoKernel(value, f"of shape {value.inputs[0].shape}")
+    return _transposed(drafting, value, sources[0])
+
+
+def _dropout_mask(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    op: Any = value.op
+    return _drawn(drafting, value, sources, (op.stream, op.cycle or 0), real=op.rate)
+
+
+def _normal_noise(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    op: Any = value.op
+    return _drawn(drafting, value, sources, (op.stream,))
+
+
+def _random_flip(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    op: Any = value.op
+    return _changed_images(drafting, value, sources, op.axis)
+
+
+def _random_shift(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    op: Any = value.op
+    return _changed_images(drafting, value, sources, op.rows, op.columns, int(op.reverse))
+
+
+def _changed_images(drafting: Drafting, value: Value, sources: list[int], *settings: int) -> int:
+    op: Any = value.op
+    images, key = sources
+    if not isinstance(value.shape[0], Batch) or drafting.spaces[images].layout == "integers":
+        raise NoKernel(value, "on images that are not rows of real numbers")
+    _, height, width, *channels = value.shape
+    integers = (op.stream, height, width, *(channels or [1]), *settings)
+    return _drawn(drafting, value, [_matrix(drafting, images), key], integers)
+
+
+def _drawn(
+    drafting: Drafting, value: Value, sources: list[int], integers: tuple[int, ...], **settings: Any
+) -> int:
+    """What a key decides, stream first among the integers."""
+    assert value.op is not None
+    if drafting.spaces[sources[-1]].layout != "key":
+        raise NoKernel(value, "with a key that is not an input")
+    wanted = space_of(value)
+    made = drafting.instruction(
+        value.op.name,
+        _shaped(wanted.rows, wanted.columns),
+        *sources,
+        integers=integers,
+        **settings,
+    )
+    return _as(drafting, made, wanted)
+
+
+def _batch_size(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    if drafting.batch_size < 0:
+        drafting.batch_size = drafting.slot(SCALAR, stored=True)
+    return drafting.batch_size
+
+
+def _pieces(
+    drafting: Drafting, value: Value, axis: int, parts: Sequence[tuple[int, int, int, int]]
+) -> int:
+    """A matrix put together of columns, (slot, from, to, count) for each part; the rest is zero."""
+    wanted = space_of(value)
+    if value.rank != 2 or axis % 2 != 1:
+        raise NoKernel(value, f"along axis {axis} of shape {value.shape}")
+    out = drafting.slot(Space("matrix", wanted.rows, wanted.columns), stored=True)
+    if sum(count for *_, count in parts) < wanted.columns:
+        zero = Draft("elementwise", drafting.spaces[out])
+        zero.code.append(("copy", out, (drafting.number(0.0),)))
+        drafting.drafts.append(zero)
+    for slot, start, to, count in parts:
+        source = _matrix(drafting, slot)
+        drafting.drafts.append(
+            Draft("copy_columns", drafting.spaces[out], out, a=source, integers=(start, to, count))
+        )
+    drafting.made_by[out] = len(drafting.drafts) - 1
+    return _as(drafting, out, wanted)
+
+
+def _concatenate(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    op: Any = value.op
+    widths = [drafting.spaces[s].columns for s in sources]
+    starts = [sum(widths[:i]) for i in range(len(widths))]
+    parts = [(s, 0, to, n) for s, to, n in zip(sources, starts, widths, strict=True)]
+    return _pieces(drafting, value, op.axis, parts)
+
+
+def _slice(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    op: Any = value.op
+    return _pieces(drafting, value, op.axis, [(sources[0], op.start, 0, op.stop - op.start)])
+
+
+def _pad(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    op: Any = value.op
+    width = drafting.spaces[sources[0]].columns
+    return _pieces(drafting, value, op.axis, [(sources[0], 0, op.before, width)])
+
+
+RULES: dict[str, Rule] = {
+    "matmul": _matmul,
+    "affine": _affine,
+    "reshape": _reshape,
+    "sum": _sum,
+    "max": _max,
+    "subtract": _subtract,
+    "argmax": _rowwise("row_argmax"),
+    "softmax": _rowwise("softmax"),
+    "log_softmax": _rowwise("log_softmax"),
+    "sparse_softmax_cross_entropy": _rowwise("sparse_cross_entropy"),
+    "softmax_cross_entropy": _softmax_cross_entropy,
+    "one_hot": _one_hot,
+    "gather": _gather,
+    "scatter_add": _scatter_add,
+    "transpose": _transpose,
+    "dropout_mask": _dropout_mask,
+    "normal_noise": _normal_noise,
+    "random_flip": _random_flip,
+    "random_shift": _random_shift,
+    "batch_size": _batch_size,
+    "concatenate": _concatenate,
+    "slice": _slice,
+    "pad": _pad,
+}
