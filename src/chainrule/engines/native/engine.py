@@ -220,7 +220,8 @@ def _rows(array: Any, dtype: np.dtype[Any]) -> Array:
         if found.dtype.kind not in "fiub":
             raise DataError(f"The data holds {found.dtype} entries: give numbers.")
         found = found.astype(dtype if found.dtype.kind == "f" else np.int64)
-    return np.ascontiguousarray(found)
+    found = np.ascontiguousarray(found)
+    return found if found.flags.aligned else found.copy()  # a file's bytes may lie anywhere
 
 
 def _numbered(instruction: Instruction) -> list[list[int]]:

@@ -1,0 +1,208 @@
+"""Whole steps on odd shapes, on every instruction set of this machine, against the reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chainrule import _native, ops
+from chainrule.backprop import gradients
+from chainrule.engines.native import Native
+from chainrule.engines.program import Program, State
+from chainrule.engines.reference import Reference
+from chainrule.graph import BATCH, Input, Parameter, Value
+
+sizes = st.sampled_from((1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 65))
+row_counts = st.sampled_from((1, 3, 5, 15, 16, 17, 33, 100))
+seeds = st.integers(0, 2**32 - 1)
+several = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+TOLERANCE = {"float64": 1e-10, "float32": 2e-3}
+
+
+@pytest.fixture(params=["avx512", "avx2", "portable"])
+def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    if request.param not in _native.instruction_sets():
+        pytest.skip(f"this machine does not have {request.param}")
+    monkeypatch.setenv("CHAINRULE_ISA", request.param)
+    assert _native.chosen_isa() == request.param
+    return request.param
+
+
+def step(
+    features: int, hidden: int, outputs: int, activation: str, *, classes: bool
+) -> tuple[Program, dict[str, Any]]:
+    """A step of plain gradient descent with momentum through one hidden layer."""
+    x = Input((BATCH, features), name="x")
+    w1, b1 = Parameter((features, hidden), "w1"), Parameter((hidden,), "b1")
+    w2, b2 = Parameter((hidden, outputs), "w2"), Parameter((outputs,), "b2")
+    h = getattr(ops, activation)(ops.affine(x, w1, b1))
+    z = ops.affine(h, w2, b2)
+    if classes:
+        y: Value = Input((BATCH,), "int", "y")
+        losses = ops.sparse_softmax_cross_entropy(z, y)
+    else:
+        y = Input((BATCH, outputs), name="y")
+        losses = ops.sum((z - y) ** 2.0, -1)
+    loss = ops.sum(losses)
+    weights = [w1, b1, w2, b2]
+    found = gradients(loss, weights)
+    assignments: list[tuple[Parameter, Value]] = []
+    for w, g in zip(weights, found, strict=True):
+        assert g is not None
+        velocity = Parameter(w.shape, f"v_{w.name}")
+        moved = velocity * 0.9 - g * 1e-3
+        assignments += [(velocity, moved), (w, w + moved)]
+    outputs_of = {"loss": loss, "norm": ops.sum(found[0] * found[0])}
+    return Program((x, y), outputs_of, assignments=tuple(assignments)), {"x": x, "y": y}
+
+
+@several
+@given(
+    seeds,
+    sizes,
+    sizes,
+    sizes,
+    row_counts,
+    st.sampled_from((1, 4, 15, 16, 100)),
+    st.sampled_from(("relu", "tanh", "sigmoid", "gelu")),
+    st.booleans(),
+    st.sampled_from(("float64", "float32")),
+)
+def test_steps_of_any_shape_agree_with_the_reference(
+    isa: str,
+    seed: int,
+    features: int,
+    hidden: int,
+    outputs: int,
+    rows: int,
+    batch: int,
+    activation: str,
+    classes: bool,
+    precision: Any,
+) -> None:
+    outputs += classes and outputs == 1  # a single class has no kernel: its loss is zero
+    program, inputs = step(features, hidden, outputs, activation, classes=classes)
+    rng = np.random.default_rng(seed)
+    start = {p: rng.normal(size=p.shape) * 0.3 for p, _ in program.assignments}
+    y = rng.integers(0, outputs, rows) if classes else rng.normal(size=(rows, outputs))
+    data = {inputs["x"]: rng.normal(size=(rows, features)), inputs["y"]: y}
+    order = rng.permutation(rows)
+    found = {}
+    for name, engine, kind in (
+        ("native", Native(), precision),
+        ("reference", Reference(), "float64"),
+    ):
+        state = State(kind)
+        for parameter, array in start.items():
+            state[parameter] = array
+        sums = engine.prepare(program, state, 2).steps(data, order, batch, {})
+        found[name] = (sums, [state[p] for p in start])
+    room = TOLERANCE[precision]
+    for name, value in found["reference"][0].items():
+        assert found["native"][0][name] == pytest.approx(value, rel=room, abs=room), name
+    for ours, exact in zip(found["native"][1], found["reference"][1], strict=True):
+        assert np.allclose(ours, exact, rtol=room, atol=room)
+
+
+@several
+@given(seeds, sizes, sizes, st.sampled_from((0, 1, 2, 3, 15, 17, 33)))
+def test_predictions_for_any_number_of_rows_agree_with_the_reference(
+    isa: str, seed: int, features: int, outputs: int, rows: int
+) -> None:
+    x, w = Input((BATCH, features), name="x"), Parameter((features, outputs), "w")
+    z = x @ w
+    values = {"z": z, "p": ops.softmax(z), "best": ops.argmax(z), "most": ops.max(z, -1)}
+    program = Program((x,), values)
+    rng = np.random.default_rng(seed)
+    state = State("float64")
+    state[w] = rng.normal(size=w.shape)
+    data = {x: rng.normal(size=(rows, features))}
+    if outputs == 1:  # one class has no kernel of its own
+        program = Program((x,), {"z": z})
+    for method in ("once", "blocks"):
+        ours, exact = (
+            getattr(engine.prepare(program, state), method)(data)
+            for engine in (Native(), Reference())
+        )
+        for name, array in exact.items():
+            assert ours[name].shape == array.shape
+            assert ours[name].dtype == array.dtype
+            assert np.allclose(ours[name], array, atol=1e-12), name
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8"])
+def test_rows_at_odd_addresses_are_read(isa: str, dtype: str) -> None:
+    values = np.random.default_rng(0).integers(0, 200, (9, 5)).astype(dtype)
+    memory = bytearray(1 + values.nbytes)
+    memory[1:] = values.tobytes()
+    odd = np.frombuffer(memory, dtype, offset=1).reshape(9, 5)
+    assert dtype == "uint8" or not odd.flags.aligned
+    x, w = Input((BATCH, 5), name="x"), Parameter((5, 3), "w")
+    state = State("float64")
+    state[w] = np.random.default_rng(1).normal(size=(5, 3))
+    found = Native().prepare(Program((x,), {"y": x @ w}), state).once({x: odd})["y"]
+    assert np.allclose(found, values @ state[w])
+
+
+def test_subnormal_numbers_count_as_zero(isa: str) -> None:
+    least = float(np.finfo(np.float32).smallest_normal)
+    x, w = Input((BATCH, 4), name="x"), Parameter((4, 2), "w")
+    state = State("float32")
+    state[w] = np.full((4, 2), 0.25)
+    values = np.full((3, 4), least / 8, np.float32)
+    values[1] = least * 2
+    y = Native().prepare(Program((x,), {"y": (x @ w) * 0.125}), state).once({x: values})["y"]
+    exact = values.astype(np.float64) @ np.full((4, 2), 0.25) * 0.125
+    assert np.all(np.abs(y - exact) <= least)
+    assert np.all((y == 0) | (np.abs(y) >= least))
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_goes_where_the_reference_lets_it_go(
+    isa: str, special: float, precision: Any
+) -> None:
+    program, inputs = step(6, 17, 5, "relu", classes=True)
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(20, 6))
+    x[4, 2] = special
+    data = {inputs["x"]: x, inputs["y"]: rng.integers(0, 5, 20)}
+    start = {p: rng.normal(size=p.shape) for p, _ in program.assignments}
+    found = []
+    for engine in (Native(), Reference()):
+        state = State(precision)
+        for parameter, array in start.items():
+            state[parameter] = array
+        with np.errstate(all="ignore"):
+            sums = engine.prepare(program, state).steps(data, np.arange(20), 10, {})
+        found.append((sums["loss"], [state[p] for p in start]))
+    (ours, ours_after), (exact, exact_after) = found
+    assert np.array_equal(np.isfinite(ours), np.isfinite(exact))
+    assert np.isnan(ours) == np.isnan(exact)
+    for a, b in zip(ours_after, exact_after, strict=True):
+        assert np.array_equal(np.isnan(a), np.isnan(b))
+        assert np.array_equal(np.isinf(a), np.isinf(b))
+
+
+def test_masked_logits_get_no_probability_and_no_gradient(isa: str) -> None:
+    z, y = Input((BATCH, 21), name="z"), Input((BATCH,), "int", "y")
+    logits = np.random.default_rng(0).normal(size=(12, 21))
+    logits[:, 3:19:2] = -np.inf
+    labels = np.full(12, 2)
+    losses = ops.sparse_softmax_cross_entropy(z, y)
+    (slope,) = gradients(ops.sum(losses), [z])
+    assert slope is not None
+    program = Program((z, y), {"p": ops.softmax(z), "losses": losses, "slope": slope})
+    ours, exact = (
+        engine.prepare(program, State("float64")).once({z: logits, y: labels})
+        for engine in (Native(), Reference())
+    )
+    for name, array in exact.items():
+        assert np.isfinite(ours[name]).all(), name
+        np.testing.assert_allclose(ours[name], array, atol=1e-14, err_msg=name)
+    assert np.all(ours["p"][:, 3:19:2] == 0)
