@@ -71,9 +71,7 @@ def duration(micros: float) -> str:
 
 def print_machine(result: Mapping[str, Any]) -> None:
     """What it is measured on."""
-    print(machine_line(result))
-    if result["machine"]["load"] > 0.5:
-        print(f"Other work runs on this machine (load {result['machine']['load']:.1f}).")
+    print(machine_line(result), flush=True)
 
 
 def print_steps(config: Config, rows: Rows, gigaflops: float) -> None:
@@ -159,7 +157,9 @@ def print_neighbour(config: Config, found: Mapping[str, Any]) -> None:
     """Beside a busy process."""
     for name, row in found.items():
         alone, beside = (duration(row[kind]["median"]) for kind in ("alone", "beside"))
-        print(f"  {config.name}, {name} beside a busy process: {beside}, alone {alone}: {row['slower']:.3g} times")
+        print(
+            f"  {config.name}, {name} beside a busy process: {beside}, alone {alone}: {row['slower']:.3g} times"
+        )
     print(end="", flush=True)
 
 
@@ -170,10 +170,11 @@ def machine_line(result: Mapping[str, Any]) -> str:
     """Machine and versions in a sentence or two."""
     m, peak = result["machine"], result["peak"]
     versions = ", ".join(f"{name} {v}" for name, v in result["versions"].items() if v)
+    load = f" Other work ran on the machine (load {m['load']:.1f})." if m["load"] > 0.5 else ""
     told = f"; peak {peak['gigaflops']:.0f} GFLOP/s by {peak['by']}" if peak else ""
     return (
         f"{m['processor']}, {m['cores']} cores, {m['vectors']}; {m['system']}, Python {m['python']}, {m['date']}"
-        f"{told}. {versions}."
+        f"{told}. {versions}.{load}"
     )
 
 
