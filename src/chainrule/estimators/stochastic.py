@@ -58,15 +58,14 @@ class Run:
             if me.shuffle:
                 mixed = mixed[me._random_state.permutation(rows)]
             rates = me._optimizer.rates(steps, me.max_iter)
-            for _, loss in self.trainer.epoch(
+            me.loss_ = self.trainer.epoch(
                 self.examples,
                 mixed if everything else self.order[mixed],
                 self.batch_size,
                 rates,
                 updates=me._optimizer.updates,
                 seed=getattr(me, "_seed", 0),
-            ):
-                me.loss_ = loss
+            )
             me._optimizer.updates += steps
             me.n_iter_ += 1
             me.t_ += rows
@@ -108,6 +107,7 @@ class Run:
         if self.held is None:
             return {}
         me, held = self.estimator, self.held.examples
+        self.trainer.settle()
         loss = self.trainer.loss(held)
         if me.scoring is None:
             score = me._judge(held, self.trainer.predict(held.x))

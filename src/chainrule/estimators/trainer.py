@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +15,6 @@ from chainrule.estimators.networks import Blueprint
 from chainrule.estimators.objective import Objective
 from chainrule.graph import Input
 from chainrule.layers.base import Weight
-from chainrule.training.loop import Pace
 from chainrule.training.step import Recipe, prediction
 
 DENSE_BYTES = 1 << 24  # sparse rows made dense at once, unless a single batch needs more
@@ -116,7 +114,6 @@ class Trainer(Predictor):
         self.optimizer = blueprint.optimizer
         recipe = Recipe(self.optimizer, (blueprint.loss,), ((),), (1.0,))
         self.step = Objective(self.network, recipe, blueprint.alpha, weighted=blueprint.weighted)
-        self._pace = Pace()
 
     # --- arrays in and out ---
 
@@ -167,36 +164,28 @@ class Trainer(Predictor):
         *,
         updates: int,
         seed: int = 0,
-    ) -> Iterator[tuple[int, float]]:
-        """One pass over the rows in this order, in pieces: steps done, mean of the curve's loss so far."""
-        program = self.step.train
-        table = self.step.table(program, rates, updates=updates, seed=seed, counter=updates)
-        sums: dict[str, float] = {}
-        done, steps = 0, len(rates)
-        sparse = hasattr(examples.x, "toarray")
-        feed = {} if sparse else self._feed(examples)
-        while done < steps:
-            begun = time.perf_counter()
-            end = min(done + self._pace.steps, steps)
-            if sparse:
-                row_bytes = (
-                    examples.x.shape[1] * self.state.arrays[self.step.trained[0].parameter].itemsize
-                )
-                end = min(end, done + max(1, DENSE_BYTES // (row_bytes * batch_size)))
-                chosen = order[done * batch_size : end * batch_size]
-                part = {leaf: column[done:end] for leaf, column in table.items()}
-                sums = self._train.steps(
-                    self._feed(examples.rows(chosen)),
-                    np.arange(len(chosen)),
-                    batch_size,
-                    part,
-                    sums=sums,
-                )
-            else:
-                sums = self._train.steps(feed, order, batch_size, table, done, end, sums)
-            self._pace.learn(end - done, time.perf_counter() - begun)
-            done = end
-            yield done, sums["loss"] / min(done * batch_size, len(order))
+    ) -> float:
+        """One pass over the rows in this order: the mean of the curve's loss over its rows.
+
+        Weights and optimizer's state are `settled` before anyone looks at them.
+        """
+        table = self.step.table(self.step.train, rates, updates=updates, seed=seed, counter=updates)
+        if not hasattr(examples.x, "toarray"):
+            feed = self._feed(examples)
+            sums = self._train.steps(feed, order, batch_size, table, settled=False)
+            return sums["loss"] / len(order)
+        sums = {}
+        at_once = max(1, DENSE_BYTES // (8 * examples.x.shape[1] * batch_size))
+        for step in range(0, len(rates), at_once):
+            chosen = order[step * batch_size : (step + at_once) * batch_size]
+            part = {leaf: column[step : step + at_once] for leaf, column in table.items()}
+            feed, rows = self._feed(examples.rows(chosen)), np.arange(len(chosen))
+            sums = self._train.steps(feed, rows, batch_size, part, sums=sums, settled=False)
+        return sums["loss"] / len(order)
+
+    def settle(self) -> None:
+        """Bring the arrays up to what the last epoch has left."""
+        self._train.settle()
 
     def loss(self, examples: Examples, block: int = BLOCK) -> float:
         """The mean of the curve's loss over some rows, without penalty, as the network predicts."""
