@@ -106,8 +106,8 @@ def train_many(
     shapes. Each ends up with the same weights, bit for bit, as if it were trained alone. Arrays that networks
     share are not copied for each.
 
-    - `threads`: how many networks are trained at the same time (as many as there are cores). Networks are
-      begun in the order given: put those that take longest first.
+    - `threads`: how many networks are trained at the same time (as many as there are cores; of fewer networks,
+      each gets several). Networks are begun in the order given: put those that take longest first.
     - `callbacks`: functions that hear every `NetworkEvent`, in the caller's thread; a sentence that one returns
       stops all networks.
     - `verbose=1` prints a line for each network that is done.
