@@ -65,6 +65,9 @@ def explain(
     descent: Annotated[
         bool, _flag(LOOK, "--descent", "δ means −∂L/∂z, so that Δw = η δ a (Koehn's slides).")
     ] = False,
+    by_unit: Annotated[
+        bool, _flag(LOOK, "--by-unit", "Write weights as W[j←i], a unit's weights being a row.")
+    ] = False,
     out: Annotated[
         str | None,
         _option(

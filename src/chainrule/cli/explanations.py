@@ -80,6 +80,7 @@ def _look(ledger: Ledger, given: Mapping[str, Any]) -> Ledger:
         digits=_whole("digits", given["digits"]),
         decimal="," if given["decimal"] == "comma" else ".",
         descent=True if given["descent"] else None,
+        by_unit=True if given["by_unit"] else None,
         most=_whole("most", given["most"]),
     )
     return shown.as_on_paper() if given["on_paper"] else shown

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule import storage
-from chainrule.engines.program import Array, State
+from chainrule.engines.program import Array
 from chainrule.errors import UsageError, unknown_name
-from chainrule.graph import Input, Parameter, Value
-from chainrule.ledger import documents, page, table, terminal
+from chainrule.graph import Value
+from chainrule.ledger import choosing, documents, page, table, terminal
+from chainrule.ledger.computing import computed
 from chainrule.ledger.depth import Depth, depth, jacobian
 from chainrule.ledger.differences import TOLERANCE, Difference, Differences
 from chainrule.ledger.lines import Formulas, Line, Speech
 from chainrule.ledger.paper import DECIMALS, on_paper
-from chainrule.ledger.recording import Recording, record, shaped
-from chainrule.ledger.structure import PHASES, Phase, Quantity, Structure, shown_title
+from chainrule.ledger.recording import Recording, record
+from chainrule.ledger.structure import PHASES, Phase, Quantity, Structure
 from chainrule.ledger.writing import Digits, Text
 from chainrule.model import Model
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 Index = tuple[int, ...]
-
-MOST_ON_A_WAY = 5_000
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Ledger:
         arrays: Mapping[Value, Array],
         engine: str,
         style: Style | None = None,
-        chosen: Callable[[Quantity], Array] | None = None,
+        chosen: choosing.Choice | None = None,
         told: str = "",
         exact: Ledger | None = None,
     ) -> None:
@@ -142,7 +141,7 @@ class Ledger:
     @property
     def titles(self) -> list[str]:
         """The names of the values: `x`, `W¹`, `z¹`, … `δ¹`, `∂L/∂W¹`, …"""
-        return list(dict.fromkeys(shown_title(q) for q in self.structure.quantities))
+        return choosing.titles(self.structure)
 
     def array(self, title: str) -> Array:
         """All elements of a value, by its name (`δ¹` or `δ1`, `∂L/∂W¹` or `dL/dW1`)."""
@@ -150,31 +149,11 @@ class Ledger:
 
     def quantity(self, title: str) -> Quantity:
         """The value that is called so."""
-        return self._called(title)[0]
-
-    def _called(self, title: str) -> list[Quantity]:
-        wanted = _plainly(title)
-        every = self.structure.quantities
-        found = [q for q in every if wanted in (_plainly(shown_title(q)), _plainly(q.title))]
-        if not found:
-            raise unknown_name("value of the ledger", title, self.titles)
-        return found
+        return choosing.called(self.structure, title)[0]
 
     def line(self, name: str) -> Line:
         """One line by its name, such as `δ¹[0]` or `W1[2→0]`."""
-        title, _, place = name.partition("[")
-        wanted = _plainly(place.rstrip("]"))
-        for quantity in self._called(title):
-            shape = self.arrays[quantity.value].shape
-            for index in np.ndindex(*shape):
-                lower = quantity.name(index, self.formulas.row_labels, None).lower
-                if wanted in (_plainly(lower), ",".join(map(str, index))):
-                    return self.formulas.line(quantity, index)
-        last = quantity.name(tuple(n - 1 for n in shape), self.formulas.row_labels, None)
-        raise UsageError(
-            f"{name} does not exist: {title} has shape {shape}, its last element is "
-            f"{title}[{last.lower}]."
-        )
+        return self.formulas.line(*choosing.find(self.formulas, self.arrays, name))
 
     @property
     def loss(self) -> float:
@@ -190,45 +169,11 @@ class Ledger:
 
     def __getitem__(self, layer: str) -> Ledger:
         """The part of one layer."""
-        names = list(self.structure.numbers)
-        if layer not in names:
-            raise unknown_name("layer", str(layer), names)
-        return self._part(lambda q: self._whole(q, q.layer == layer), f"layer {layer}")
-
-    def _whole(self, quantity: Quantity, chosen: bool) -> Array:
-        return np.full(self.arrays[quantity.value].shape, chosen)
+        return self._part(choosing.layer(self.structure, self.arrays, layer), f"layer {layer}")
 
     def unit(self, number: int | str) -> Ledger:
         """The part of one unit (its number from 0, or its name) of the layer chosen before."""
-        layers = {q.layer for q in self.quantities if q.layer in self.structure.numbers}
-        if len(layers) != 1:
-            raise UsageError(
-                'Choose a layer before a unit: ledger["dense"].unit(3). The layers are '
-                f"{', '.join(self.structure.numbers)}."
-            )
-        (layer,) = layers
-        widths = [
-            self.arrays[q.value].shape[-1]
-            for q in self.quantities
-            if q.phase == "forward" and self.arrays[q.value].ndim > 1
-        ]
-        names = self.structure.units.get(str(layer))
-        width = widths[-1] if widths else 0
-        place = number
-        if isinstance(number, str) and names is not None and number in names:
-            place = list(names).index(number)
-        if not isinstance(place, int) or not 0 <= place < width:
-            known = ", ".join(names) if names else f"0 to {width - 1}"
-            raise UsageError(
-                f"Unit {number} does not exist: the units of layer {layer} are {known}."
-            )
-
-        def chosen(quantity: Quantity) -> Array:
-            mask = self._whole(quantity, False)
-            if mask.ndim and mask.shape[-1] == width:
-                mask[..., place] = True
-            return mask
-
+        chosen = choosing.unit(self.structure, self.arrays, self.quantities, number)
         return self._part(chosen, f"unit {number}")
 
     def path(self, start: str, end: str = "L") -> Ledger:
@@ -236,41 +181,17 @@ class Ledger:
 
         Errors: `UsageError` where no way leads from one to the other.
         """
-        first, last = self.line(start), self.line("L" if end == "loss" else end)
-        begin, goal = (first.quantity.value, first.index), (last.quantity.value, last.index)
-        order = [
-            (q, index)
-            for q in self.structure.quantities
-            if q.phase in ("forward", "loss") and self.structure.primary[q.value] is q
-            for index in np.ndindex(*self.arrays[q.value].shape)
-        ]
-        if len(order) > MOST_ON_A_WAY:
-            raise UsageError(
-                f"The ways through {len(order):,} numbers are too many to follow: choose a layer and a unit instead."
-            )
-        sources = {(q.value, i): self.formulas.sources(q, i) for q, i in order}
-        reached = {begin}
-        for place, read in sources.items():
-            if read & reached:
-                reached.add(place)
-        if goal not in reached:
+        (first, begin), (last, goal) = (
+            choosing.find(self.formulas, self.arrays, name)
+            for name in (start, "L" if end == "loss" else end)
+        )
+        places = (first.value, begin), (last.value, goal)
+        chosen = choosing.way(self.formulas, self.arrays, *places)
+        if chosen is None:
             raise UsageError(f"No way leads from {start} to {end}: it does not depend on it.")
-        wanted = {goal}
-        for place, read in reversed(sources.items()):
-            if place in wanted:
-                wanted |= read & reached
-
-        def chosen(quantity: Quantity) -> Array:
-            back = quantity.of if quantity.phase == "backward" else None
-            mask = self._whole(quantity, False)
-            for value, index in wanted:
-                if value is (quantity.value if back is None else back):
-                    mask[index] = True
-            return mask
-
         return self._part(chosen, f"the way from {start} to {end}")
 
-    def _part(self, chosen: Callable[[Quantity], Array], told: str) -> Ledger:
+    def _part(self, chosen: choosing.Choice, told: str) -> Ledger:
         before = self._chosen
         both = chosen if before is None else lambda q: before(q) & chosen(q)
         words = f"{self.told}, {told}" if self.told else told
@@ -293,13 +214,15 @@ class Ledger:
         digits: int | None = None,
         decimal: str | None = None,
         descent: bool | None = None,
+        by_unit: bool | None = None,
         most: int | None = None,
         terms: int | None = None,
     ) -> Ledger:
         """The same ledger shown in another way.
 
         `digits`: significant digits. `decimal`: "." or ",". `descent`: δ means −∂L/∂z, so that
-        Δw = η δ a, as in Koehn's slides. `most`: lines a value may take; `terms`: terms of a sum.
+        Δw = η δ a, as in Koehn's slides. `by_unit`: weights are written W[j←i], unit first. `most`:
+        lines a value may take; `terms`: terms of a sum.
         """
         style = self.style
         shown = Digits(
@@ -308,7 +231,10 @@ class Ledger:
         )
         style = Style(
             shown,
-            Speech(style.speech.descent if descent is None else descent),
+            Speech(
+                style.speech.descent if descent is None else descent,
+                style.speech.by_unit if by_unit is None else by_unit,
+            ),
             style.most if most is None else most,
             style.terms if terms is None else terms,
         )
@@ -448,60 +374,3 @@ def _ledger(recording: Recording, units: Mapping[str, Sequence[str]], style: Sty
     structure = Structure(recording, units)
     arrays, engine = computed(structure)
     return Ledger(structure, arrays, engine, style)
-
-
-def computed(structure: Structure) -> tuple[dict[Value, Array], str]:
-    """The array of every named value, and the engine it came from."""
-    recording = structure.recording
-    rows = len(recording.rows)
-    made = [q.value for q in structure.quantities if q.value.op is not None]
-    assigned = [value for _, value in recording.program.assignments]
-    wanted = list(dict.fromkeys([*made, structure.total, *assigned]))
-    found, engine = recording.inspected(wanted)
-    arrays = {value: shaped(array, value, rows) for value, array in found.items()}
-    for quantity in structure.quantities:
-        leaf = quantity.value
-        if isinstance(leaf, Parameter):
-            arrays[leaf] = recording.state[leaf]
-        elif isinstance(leaf, Input):
-            given = {**recording.scalars, **recording.data}
-            arrays[leaf] = np.asarray(given[leaf])
-    for change, (new, parameter) in structure.changes.items():
-        arrays[change] = np.asarray(arrays[new] - recording.state[parameter])
-    arrays[structure.mean] = _mean(structure, arrays)
-    if structure.again:
-        arrays |= _again(structure, recording.after(arrays))
-    return arrays, engine
-
-
-def _again(structure: Structure, state: State) -> dict[Value, Array]:
-    """Outputs and loss with the new weights, for the same rows and masks."""
-    recording = structure.recording
-    wanted = [v for v in structure.again.values() if v is not structure.mean]
-    found, _ = recording.inspected([*wanted, structure.total], state)
-    found = {v: shaped(a, v, len(recording.rows)) for v, a in found.items()}
-    found[structure.mean] = _mean(structure, found)
-    return {again: found[value] for again, value in structure.again.items()}
-
-
-def _mean(structure: Structure, arrays: Mapping[Value, Array]) -> Array:
-    total = np.float64(arrays[structure.total])
-    return np.asarray(total / len(structure.recording.rows) if structure.summed else total)
-
-
-def _plainly(title: str) -> str:
-    """A name as it can be typed: `dL/dW1[0>1]`."""
-    digits = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "01234567890123456789")
-    spelt = {
-        "∂": "d",
-        "δ": "delta",
-        "η": "eta",
-        "σ": "sigma",
-        "→": ">",
-        "′": "'",
-        "Δ": "Delta",
-        " ": "",
-    }
-    for letter, plain in spelt.items():
-        title = title.replace(letter, plain)
-    return title.translate(digits)

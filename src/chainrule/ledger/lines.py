@@ -49,9 +49,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Speech:
-    """How the ledger speaks: `descent` writes δ for −∂L/∂z, so that Δw = +η δ a (deck 000)."""
+    """How the ledger speaks.
+
+    `descent` writes δ for −∂L/∂z, so that Δw = +η δ a (deck 000); `by_unit` writes the weight from i to
+    unit j as W[j←i], the order of lectures, whose matrices have a row for each unit.
+    """
 
     descent: bool = False
+    by_unit: bool = False
 
 
 class Formulas:
@@ -86,8 +91,11 @@ class Formulas:
             self._direct = True
             formula = negative(self._opened(quantity.value, index))
             self._direct = False
-        name = quantity.name(index, self.row_labels, number)
+        name = self._name(quantity, index, number)
         return Line(quantity, index, name, formula, number)
+
+    def _name(self, quantity: Quantity, index: tuple[int, ...], number: float) -> Name:
+        return quantity.name(index, self.row_labels, number, self.speech.by_unit)
 
     def _formula(self, quantity: Quantity, index: tuple[int, ...]) -> Expression | None:
         value = quantity.value
@@ -129,8 +137,8 @@ class Formulas:
     def _named(self, quantity: Quantity, index: tuple[int, ...]) -> Expression:
         number = float(self.arrays[quantity.value][index])
         if self.flipped(quantity):
-            return Negative(quantity.name(index, self.row_labels, -number + 0.0))
-        return quantity.name(index, self.row_labels, number)
+            return Negative(self._name(quantity, index, -number + 0.0))
+        return self._name(quantity, index, number)
 
     def _element(self, value: Value, index: tuple[int, ...]) -> Expression:
         """An element, by its name if its value is named, else written out."""

@@ -69,8 +69,17 @@ class Quantity:
         raised = self.upper.translate(_RAISED)
         return ("∂L/∂" if self.gradient else "") + self.base + raised + self.via
 
-    def name(self, index: tuple[int, ...], rows: Sequence[int], number: float | None) -> Name:
-        """The name of one element; rows are told apart where there are several."""
+    def name(
+        self,
+        index: tuple[int, ...],
+        rows: Sequence[int],
+        number: float | None,
+        by_unit: bool = False,
+    ) -> Name:
+        """The name of one element; rows are told apart where there are several.
+
+        A weight from i to unit j is `W[i→j]`, or `W[j←i]` if a unit's weights are thought of as a row.
+        """
         place = list(index)
         parts: list[str] = []
         if self.batched:
@@ -82,7 +91,10 @@ class Quantity:
             str(i) if names is None else names[i] for i, names in zip(place, labels, strict=True)
         ]
         matrix = len(told) == 2 and not self.batched
-        parts.append(f"{told[0]}→{told[1]}" if matrix else ",".join(told))
+        if matrix:
+            parts.append(f"{told[1]}←{told[0]}" if by_unit else f"{told[0]}→{told[1]}")
+        else:
+            parts.append(",".join(told))
         named = any(names is not None for names in labels)
         return Name(
             self.base,

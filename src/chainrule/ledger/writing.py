@@ -132,8 +132,12 @@ class Face:
             case Sum(terms):
                 pieces = [within(terms[0], _SUM)]
                 for term in terms[1:]:
-                    minus = isinstance(term, Negative)
-                    inner = term.inner if isinstance(term, Negative) else term
+                    inner, minus = term, False
+                    match term:
+                        case Negative(inside):
+                            inner, minus = inside, True
+                        case Number(value) if value < 0:
+                            inner, minus = Number(-value), True
                     pieces += [self.operator("−" if minus else "+"), within(inner, _PRODUCT)]
                 return "".join(pieces), _SUM
             case Negative(inner):
