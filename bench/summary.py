@@ -15,13 +15,14 @@ Rows = Mapping[str, Mapping[str, Any]]
 
 
 def step_row(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Median, lowest and highest microseconds a step over the rounds; the most megabytes beyond the data."""
+    """Microseconds a step over the rounds, of the wall's and of processor time; megabytes beyond the data."""
     micros = [1e6 * r["seconds"] / r["steps"] for r in rounds]
     return {
         "median": statistics.median(micros),
         "low": min(micros),
         "high": max(micros),
         "rounds": micros,
+        "processor": statistics.median(1e6 * r.get("processor", 0.0) / r["steps"] for r in rounds),
         "megabytes": max((r.get("megabytes", 0.0) for r in rounds), default=0.0),
     }
 
@@ -32,18 +33,25 @@ def best(rows: Rows, family: str, precision: str, by: str = "median") -> str | N
     return min(names, key=lambda n: rows[n][by], default=None)
 
 
-def ratios(rows: Rows, precision: str = "float32") -> dict[str, tuple[str, float, float]]:
-    """For each family its best way, and how much faster ours is: by the medians, by the lowest."""
-    ours = best(rows, "chainrule", precision)
+def ratios(rows: Rows, precision: str = "float32") -> dict[str, tuple[str, float, float, float]]:
+    """For each family its best way and how many times its time is ours: medians, lowest, processor time.
+
+    Processor time tells least, but it is what other work on the machine disturbs least.
+    """
     found = {}
-    for family in FAMILIES if ours else ():
+    for family in FAMILIES:
         # JAX is compared in float32 where it has no way in this precision
-        theirs = best(rows, family, precision) or (
-            best(rows, family, "float32") if family == "jax" else None
-        )
-        if theirs is not None and ours is not None:
-            low = rows[theirs]["low"] / rows[ours]["low"]
-            found[family] = (theirs, rows[theirs]["median"] / rows[ours]["median"], low)
+        theirs = precision
+        if family == "jax" and best(rows, family, precision) is None:
+            theirs = "float32"
+        quotients = []
+        for by in ("median", "low", "processor"):
+            name, ours = best(rows, family, theirs, by), best(rows, "chainrule", precision, by)
+            if name is not None and ours is not None:
+                quotients.append(rows[name][by] / max(rows[ours][by], 1e-9))
+        if quotients:
+            median, low, processor = quotients
+            found[family] = (str(best(rows, family, theirs)), median, low, processor)
     return found
 
 
@@ -76,28 +84,28 @@ def print_machine(result: Mapping[str, Any]) -> None:
 
 def print_steps(config: Config, rows: Rows, gigaflops: float) -> None:
     """One configuration's table."""
-    print(
-        f"\n{config.name}: {config.shape}, batch {config.batch}, {config.rows} rows: a training step"
-    )
-    print(
-        f"  {'':17} {'median':>9} {'lowest – highest':>21} {'GFLOP/s':>8} {'peak':>5} {'÷ ours':>7} {'MB':>5}"
-    )
+    print(f"\n{config.name}: {config.shape}, batch {config.batch}, {config.rows} rows: a step")
+    heads = ("", "median", "lowest – highest", "processor", "GFLOP/s", "peak", "÷ ours", "MB")
+    print("  {:17} {:>9} {:>21} {:>9} {:>8} {:>5} {:>7} {:>5}".format(*heads))
     ours = best(rows, "chainrule", "float32")
     for name, row in sorted(rows.items(), key=lambda pair: pair[1]["median"]):
         speed = config.operations / row["median"] / 1e3
-        times = f"{row['median'] / rows[ours]['median']:7.2f}" if ours else " " * 7
+        times = f"{row['median'] / rows[ours]['median']:.2f}" if ours else ""
         spread = f"{duration(row['low'])} – {duration(row['high'])}"
         share = gigaflops and PEERS[name].precision == "float32"
-        of_peak = f"{speed / gigaflops:5.0%}" if share else " " * 5
+        of_peak = f"{speed / gigaflops:.0%}" if share else ""
         print(
-            f"  {name:17} {duration(row['median']):>9} {spread:>21} {speed:8.1f} {of_peak} {times} "
-            f"{row['megabytes']:5.0f}"
+            f"  {name:17} {duration(row['median']):>9} {spread:>21} {duration(row['processor']):>9} "
+            f"{speed:8.1f} {of_peak:>5} {times:>7} {row['megabytes']:5.0f}"
         )
     for precision in ("float32", "bfloat16"):
-        for family, (name, ratio, low) in ratios(rows, precision).items():
+        for family, (name, ratio, low, processor) in ratios(rows, precision).items():
             told = verdict(ratio, config.wanted.get(family)) if precision == "float32" else ""
             kind = "" if precision == "float32" else " in bfloat16"
-            print(f"  {name} ÷ chainrule{kind}: {ratio:.3g}, by the lowest {low:.3g}{told}")
+            print(
+                f"  {name} ÷ chainrule{kind}: {ratio:.3g}{told}; by the lowest {low:.3g}, by processor time "
+                f"{processor:.3g}"
+            )
     print(end="", flush=True)
 
 
@@ -215,12 +223,12 @@ def _steps_table(result: Mapping[str, Any]) -> list[str]:
         cells = [f"{others[f][1]:.3g} × ({others[f][0]})" if f in others else "" for f in families]
         lines.append(
             f"| {name} {config.shape}, {config.batch} | {duration(row['median'])} | "
-            f"{duration(row['low'])} – {duration(row['high'])} | {share:.0%} | {' | '.join(cells)} |"
+            f"{duration(row['low'])} – {duration(row['high'])} | {f'{share:.0%}' if share else '–'} | {' | '.join(cells)} |"
         )
     for name, rows in steps.items():
         ours = best(rows, "chainrule", "bfloat16")
         if ours is not None:
-            told = ", ".join(f"{r:.3g} × {n}" for n, r, _ in ratios(rows, "bfloat16").values())
+            told = ", ".join(f"{r:.3g} × {n}" for n, r, *_ in ratios(rows, "bfloat16").values())
             lines += ["", f"{name} in bfloat16: {duration(rows[ours]['median'])}; {told}."]
     return [*lines, ""]
 

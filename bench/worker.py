@@ -47,7 +47,7 @@ class Worker:
         begun = time.perf_counter()
         self.session.epochs(1)
         first = time.perf_counter() - begun
-        self.pace = self.session.epochs(1)
+        self.pace = float(self.session.epochs(1)[0])
         return {"seconds": first}
 
     def _open(self, x: Any, y: Any) -> None:
@@ -60,16 +60,22 @@ class Worker:
         """Time some epochs."""
         epochs = max(1, math.ceil(seconds / self.pace))
         took = self.session.epochs(epochs)
-        self.pace = took / epochs
+        self.pace = float(took[0]) / epochs
         return self._taken(took, epochs)
 
     def whole(self, epochs: int) -> dict[str, Any]:
         """Time a whole training."""
         return self._taken(self.session.whole(epochs), epochs)
 
-    def _taken(self, seconds: float, epochs: int) -> dict[str, Any]:
-        steps = epochs * self.config.steps
-        return {"seconds": seconds, "steps": steps, "megabytes": memory() - self.idle}
+    def _taken(self, took: Any, epochs: int) -> dict[str, Any]:
+        seconds, processor = map(float, took)
+        steps, megabytes = epochs * self.config.steps, memory() - self.idle
+        return {
+            "seconds": seconds,
+            "processor": processor,
+            "steps": steps,
+            "megabytes": megabytes,
+        }
 
     def mnist(self, config: dict[str, Any], epochs: int) -> dict[str, Any]:
         """Time a first training on MNIST with all it entails, and one when everything is warm."""
@@ -79,7 +85,7 @@ class Worker:
         self._open(x, y)
         first = self._taken(self.session.whole(epochs), epochs)
         right = float(np.mean(self.session.classes(x_test) == y_test))
-        return {**first, "accuracy": right, "warm": self.session.epochs(epochs)}
+        return {**first, "accuracy": right, "warm": float(self.session.epochs(epochs)[0])}
 
     def many(self, networks: int, epochs: int, threads: int) -> dict[str, Any]:
         """Time the training of many networks at once."""

@@ -1,7 +1,7 @@
 """The libraries that are timed: one module each, all with the same three things.
 
-A module has `versions()` and `session(config, x, y, options)`; the session has `epochs(n)`, the seconds of n
-epochs from fresh weights, the beginning not counted, and `whole(n)`, the seconds of a whole training of n
+A module has `versions()` and `session(config, x, y, options)`; the session has `epochs(n)`, the time of n
+epochs from fresh weights, the beginning not counted, and `whole(n)`, the time of a whole training of n
 epochs with everything that a user waits for after importing the library; `classes(x)` is then what that network
 predicts.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from configs import Config
 
 import chainrule as cr
 from chainrule import training
+from peers.clock import now
 
 
 def versions() -> dict[str, str]:
@@ -39,32 +39,32 @@ class Session:
         )
         return model
 
-    def epochs(self, n: int) -> float:
-        """Seconds of n epochs."""
-        ends: list[float] = []
+    def epochs(self, n: int) -> Any:
+        """The time of n epochs."""
+        ends: list[Any] = []
 
         def note(event: training.Event) -> None:
             if isinstance(event, training.EpochEnd):
-                ends.append(time.perf_counter())
+                ends.append(now())
 
         self._fit(self.model(), n + 1, [note])
         return ends[-1] - ends[0]
 
-    def whole(self, n: int) -> float:
-        """Seconds from nothing to a model trained for n epochs."""
-        begun = time.perf_counter()
+    def whole(self, n: int) -> Any:
+        """The time from nothing to a model trained for n epochs."""
+        begun = now()
         self.trained = self.model()
         self._fit(self.trained, n, [])
-        return time.perf_counter() - begun
+        return now() - begun
 
     def classes(self, x: Any) -> Any:
         """The classes that the network of the last `whole` predicts."""
         return self.trained.predict_classes(x)
 
-    def many(self, networks: int, epochs: int, threads: int) -> float:
-        """Seconds of so many networks trained at once, each for so many epochs."""
+    def many(self, networks: int, epochs: int, threads: int) -> Any:
+        """The time of so many networks trained at once, each for so many epochs."""
         models = [self.model(seed) for seed in range(networks)]
-        begun = time.perf_counter()
+        begun = now()
         cr.train_many(
             models,
             self.x,
@@ -74,7 +74,7 @@ class Session:
             threads=threads,
             verbose=0,
         )
-        return time.perf_counter() - begun
+        return now() - begun
 
     def _fit(self, model: cr.Sequential, epochs: int, callbacks: list[Any]) -> None:
         threads = self.options.get("threads")

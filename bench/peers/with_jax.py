@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -12,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from configs import Config
+
+from peers.clock import now
 
 
 def versions() -> dict[str, str]:
@@ -80,20 +81,20 @@ class Session:
             loss.block_until_ready()
         return carry[0]
 
-    def epochs(self, n: int) -> float:
-        """Seconds of n epochs."""
+    def epochs(self, n: int) -> Any:
+        """The time of n epochs."""
         self._train(self.run, self._first(), 1)  # compiles, the first time
         carry = jax.block_until_ready(self._first())
-        begun = time.perf_counter()
+        begun = now()
         self._train(self.run, carry, n)
-        return time.perf_counter() - begun
+        return now() - begun
 
-    def whole(self, n: int) -> float:
-        """Seconds from nothing to a network trained for n epochs, compilation among them."""
+    def whole(self, n: int) -> Any:
+        """The time from nothing to a network trained for n epochs, compilation among them."""
         jax.clear_caches()
-        begun = time.perf_counter()
+        begun = now()
         self.trained = self._train(self._compiled(), self._first(), n)
-        return time.perf_counter() - begun
+        return now() - begun
 
     def classes(self, x: Any) -> Any:
         """The classes that the network of the last `whole` predicts."""

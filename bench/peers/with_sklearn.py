@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -13,6 +12,8 @@ from configs import Config
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+from peers.clock import now
+
 
 def versions() -> dict[str, str]:
     """Versions of what is timed."""
@@ -22,10 +23,10 @@ def versions() -> dict[str, str]:
 class _Stamped:
     """Notes when each epoch of `fit` ends."""
 
-    ends: ClassVar[list[float]] = []
+    ends: ClassVar[list[Any]] = []
 
     def _update_no_improvement_count(self, *given: Any) -> None:
-        self.ends.append(time.perf_counter())
+        self.ends.append(now())
         super()._update_no_improvement_count(*given)  # type: ignore[misc]
 
 
@@ -57,8 +58,8 @@ class Session:
             random_state=0,
         )
 
-    def epochs(self, n: int) -> float:
-        """Seconds of n epochs."""
+    def epochs(self, n: int) -> Any:
+        """The time of n epochs."""
         if not self.options["partial"]:
             _Stamped.ends.clear()
             self._model(n + 1).fit(self.x, self.y)
@@ -66,16 +67,16 @@ class Session:
         model = self._model(1)
         first = {"classes": range(self.config.widths[-1])} if self.config.classes else {}
         model.partial_fit(self.x, self.y, **first)
-        begun = time.perf_counter()
+        begun = now()
         for _ in range(n):
             model.partial_fit(self.x, self.y)
-        return time.perf_counter() - begun
+        return now() - begun
 
-    def whole(self, n: int) -> float:
-        """Seconds from nothing to a model fitted for n epochs."""
-        begun = time.perf_counter()
+    def whole(self, n: int) -> Any:
+        """The time from nothing to a model fitted for n epochs."""
+        begun = now()
         self.trained = self._model(n).fit(self.x, self.y)
-        return time.perf_counter() - begun
+        return now() - begun
 
     def classes(self, x: Any) -> Any:
         """The classes that the model of the last `whole` predicts."""

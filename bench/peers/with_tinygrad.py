@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from itertools import pairwise
@@ -12,6 +11,8 @@ import numpy as np
 from configs import Config
 from tinygrad import Tensor, TinyJit, nn
 from tinygrad.helpers import Context
+
+from peers.clock import now
 
 
 def versions() -> dict[str, str]:
@@ -60,20 +61,20 @@ class Session:
         with Context(TRAINING=1):
             return step(Tensor(self.x[chosen]).realize(), Tensor(self.y[chosen]).realize())
 
-    def epochs(self, n: int) -> float:
-        """Seconds of n epochs; the first steps, which record, are not counted."""
+    def epochs(self, n: int) -> Any:
+        """The time of n epochs; the first steps, which record, are not counted."""
         for _ in range(3):
             self._step(self.step, np.arange(self.config.batch))
-        begun = time.perf_counter()
+        begun = now()
         self._train(self.step, n)
-        return time.perf_counter() - begun
+        return now() - begun
 
-    def whole(self, n: int) -> float:
-        """Seconds from nothing to a network trained for n epochs."""
-        begun = time.perf_counter()
+    def whole(self, n: int) -> Any:
+        """The time from nothing to a network trained for n epochs."""
+        begun = now()
         step, self.net = self._recorded()
         self._train(step, n)
-        return time.perf_counter() - begun
+        return now() - begun
 
     def classes(self, x: Any) -> Any:
         """The classes that the network of the last `whole` predicts."""

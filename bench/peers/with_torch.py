@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
@@ -11,6 +10,8 @@ import numpy as np
 import torch
 from configs import Config
 from torch import nn
+
+from peers.clock import now
 
 SMALL = 8 << 20  # bytes of data that are faster shuffled at once than batch by batch
 
@@ -71,23 +72,23 @@ class Session:
                 optimizer.step()
             value.item()
 
-    def epochs(self, n: int) -> float:
-        """Seconds of n epochs."""
+    def epochs(self, n: int) -> Any:
+        """The time of n epochs."""
         self.net.load_state_dict(self.first)
         optimizer = self._optimizer(self.net)
         self.loss(self.x[: self.config.batch], self.y[: self.config.batch]).backward()
         optimizer.step()  # makes Adam's state
-        begun = time.perf_counter()
+        begun = now()
         self._train(self.loss, optimizer, n)
-        return time.perf_counter() - begun
+        return now() - begun
 
-    def whole(self, n: int) -> float:
-        """Seconds from nothing to a network trained for n epochs."""
+    def whole(self, n: int) -> Any:
+        """The time from nothing to a network trained for n epochs."""
         torch._dynamo.reset()
-        begun = time.perf_counter()
+        begun = now()
         self.trained, loss = self._network()
         self._train(loss, self._optimizer(self.trained), n)
-        return time.perf_counter() - begun
+        return now() - begun
 
     def classes(self, x: Any) -> Any:
         """The classes that the network of the last `whole` predicts."""
