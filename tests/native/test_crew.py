@@ -59,6 +59,10 @@ def test_half_of_the_threads_work_where_that_is_fastest() -> None:
     assert sizes.count(4) > 950
 
 
+def test_the_best_of_many_numbers_is_soon_found() -> None:
+    assert used(testing.Crew(), 64, lambda n: float(n), 40)[14:].count(1) >= 20
+
+
 def test_a_single_thread_stays_single() -> None:
     assert used(testing.Crew(), 1, quiet, 50) == [1] * 50
 

@@ -33,7 +33,10 @@ class Crew {
             } else if (tried < level_) {
                 patience_ = std::min(2 * patience_, most_patience);
             }
-            left_ = level_ > 0 ? patience_ : least_patience;
+            const bool all_seen = most_ >> tried <= 1 || tried + 1 >= levels;
+            left_ = !all_seen && times_[tried + 1] == 0 ? 1
+                    : level_ > 0                        ? patience_
+                                                        : least_patience;
             return;
         }
         times_[level_] = time;
