@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -42,7 +41,7 @@ def fit(
         member.__dict__.update(known)
         member._fit(X, y, sample_weight, incremental=incremental, validation_data=validation_data)
 
-    at_once = workers.threads(whole.threads) or len(os.sched_getaffinity(0))
+    at_once = workers.threads(whole.threads) or workers.available()
     with ThreadPoolExecutor(at_once) as team:
         list(team.map(train, members))
     whole.estimators_ = members

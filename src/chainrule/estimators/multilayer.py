@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -25,7 +26,7 @@ from chainrule.estimators.descent import Descent
 from chainrule.estimators.features import prepare
 from chainrule.estimators.networks import Blueprint
 from chainrule.estimators.stochastic import Held, Run, Teller
-from chainrule.estimators.trainer import Examples, Predictor, Trainer
+from chainrule.estimators.trainer import BLOCK, Examples, Predictor, Trainer
 from chainrule.losses import Loss
 from chainrule.model import Sequential
 from chainrule.optimizers import Optimizer
@@ -33,7 +34,7 @@ from chainrule.schedules import Schedule
 from chainrule.training.loop import smallest_batch
 
 OPTIMIZERS = {"sgd", "adam", *optimizers.FAMILY.names()} - {"lbfgs", "l_bfgs"}
-FEW_ROWS = 64  # whose predictions one thread makes sooner than several have met
+MANY_ROWS = 4 * BLOCK  # so many that several threads predict them sooner than one
 RULES = {"constant", "invscaling", "adaptive"}
 
 
@@ -466,10 +467,21 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             batch_norm=bool(self.batch_norm),
             precision=_precision([*self.coefs_, np.empty(0, kind)]),
         )
-        threads = workers.threads(self.threads) if X.shape[0] > FEW_ROWS else 1
-        with pool.borrowed(Predictor, blueprint, threads) as predictor:
-            self._load(predictor)
-            return predictor.predict(X)
+        rows = X.shape[0]
+        team = 1 if rows < MANY_ROWS else workers.threads(self.threads) or workers.available()
+
+        def predicted(part: slice) -> Array:
+            with pool.borrowed(Predictor, blueprint, 1) as predictor:
+                self._load(predictor)
+                return predictor.predict(X[part])
+
+        if team == 1:
+            return predicted(slice(None))
+        # each thread takes whole blocks, so that the bits are those of one thread
+        share = -(-rows // (team * BLOCK)) * BLOCK
+        with ThreadPoolExecutor(team) as at_work:
+            parts = [slice(at, at + share) for at in range(0, rows, share)]
+            return np.concatenate(list(at_work.map(predicted, parts)))
 
     def _checked(self, X: Any) -> Any:
         """X after scikit-learn's checks, by rows; arrays that need none are let through at once."""

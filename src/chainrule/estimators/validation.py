@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -83,7 +82,7 @@ def cross_validate_many(
         found |= {"fit_time": seconds[0], "score_time": seconds[1]}
         return {**found, "estimator": model} if return_estimator else found
 
-    at_once = workers.threads(threads) or len(os.sched_getaffinity(0))
+    at_once = workers.threads(threads) or workers.available()
     # the longest first would be best, but nobody knows them; the order of the grid will do
     with ThreadPoolExecutor(at_once) as team:
         done = list(team.map(carry_out, tasks))
