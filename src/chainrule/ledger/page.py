@@ -135,7 +135,9 @@ class _Step:
         number = len(self.lines)
         self.lines.append(entry)
         name = f"<math>{self.face.name(line.name)}</math>"
-        said = escape(_EXPLAINED.get(quantity.role, ""), quote=True)
+        kept = quantity.role == "state" and isinstance(quantity.value, Parameter)
+        words = "What the optimizer has kept." if kept else _EXPLAINED.get(quantity.role, "")
+        said = escape(words, quote=True)
         cells = [f"<th title='{said}'>{name}</th>"]
         if line.formula is None:
             cells.append("<td></td>")
@@ -218,7 +220,7 @@ def _node(node: Node, drawing: Drawing) -> str:
     return (
         f"<g class='node' id='{node.id}' tabindex='0' role='button' aria-label='{what}'>"
         f"<circle cx='{node.x:g}' cy='{node.y:g}' r='25'/>"
-        f"<text class='unit' x='{node.x:g}' y='{node.y - 30:g}'>{escape(node.label)}</text>"
+        f"<text class='unit' x='{node.x:g}' y='{node.y - 30:g}'>{_shortened(node.label, 15)}</text>"
         f"<text class='number' x='{node.x:g}' y='{node.y + 4.5:g}'></text>"
         f"<text class='error' x='{node.x:g}' y='{node.y + 39:g}'></text></g>"
     )

@@ -95,7 +95,7 @@ class Quantity:
             parts.append(f"{told[1]}←{told[0]}" if by_unit else f"{told[0]}→{told[1]}")
         else:
             parts.append(",".join(told))
-        named = any(names is not None for names in labels)
+        named = bool(labels) and all(names is not None for names in labels)
         return Name(
             self.base,
             self.via if named else self.upper + self.via,
