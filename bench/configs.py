@@ -25,6 +25,7 @@ class Config:
     activation: str = "relu"
     classes: bool = True  # softmax cross-entropy; else squared error
     wanted: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    wanted_bfloat16: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # with AMX
 
     @property
     def steps(self) -> int:
@@ -73,6 +74,7 @@ CONFIGS = {
             128,
             19_968,
             wanted=_wanted((1.4, 1.7), (1.7, 2.0), (4.8, 6)),
+            wanted_bfloat16={"jax": (4, 4), "torch": (5, 5)},
         ),
         Config(
             "wide",
@@ -80,6 +82,7 @@ CONFIGS = {
             256,
             8192,
             wanted=_wanted((1.0, 1.2), (1.1, 1.4), (2.8, 3.5)),
+            wanted_bfloat16={"jax": (4.5, 4.5), "torch": (2.5, 2.5)},
         ),
         Config(
             "simple",

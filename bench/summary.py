@@ -98,9 +98,9 @@ def print_steps(config: Config, rows: Rows, gigaflops: float) -> None:
             f"  {name:17} {duration(row['median']):>9} {spread:>21} {duration(row['processor']):>9} "
             f"{speed:8.1f} {of_peak:>5} {times:>7} {row['megabytes']:5.0f}"
         )
-    for precision in ("float32", "bfloat16"):
+    for precision, wanted in (("float32", config.wanted), ("bfloat16", config.wanted_bfloat16)):
         for family, (name, ratio, low, processor) in ratios(rows, precision).items():
-            told = verdict(ratio, config.wanted.get(family)) if precision == "float32" else ""
+            told = verdict(ratio, wanted.get(family))
             kind = "" if precision == "float32" else " in bfloat16"
             print(
                 f"  {name} ÷ chainrule{kind}: {ratio:.3g}{told}; by the lowest {low:.3g}, by processor time "

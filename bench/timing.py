@@ -54,7 +54,7 @@ def built(config: Config, children: Iterable[Child]) -> list[Child]:
 
 def as_json(config: Config) -> dict[str, Any]:
     """What a process needs to know of a configuration."""
-    return {**dataclasses.asdict(config), "wanted": {}}
+    return {**dataclasses.asdict(config), "wanted": {}, "wanted_bfloat16": {}}
 
 
 def in_turns(children: Sequence[Child], rounds: int, do: str, **details: Any) -> Rows:
