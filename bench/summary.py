@@ -220,10 +220,11 @@ def _steps_table(result: Mapping[str, Any]) -> list[str]:
             continue
         row = rows[ours]
         share = config.operations / row["median"] / 1e3 / gigaflops if gigaflops else 0
+        of_peak = f"{share:.0%}" if share else "–"
         cells = [f"{others[f][1]:.3g} × ({others[f][0]})" if f in others else "" for f in families]
         lines.append(
             f"| {name} {config.shape}, {config.batch} | {duration(row['median'])} | "
-            f"{duration(row['low'])} – {duration(row['high'])} | {f'{share:.0%}' if share else '–'} | {' | '.join(cells)} |"
+            f"{duration(row['low'])} – {duration(row['high'])} | {of_peak} | {' | '.join(cells)} |"
         )
     for name, rows in steps.items():
         ours = best(rows, "chainrule", "bfloat16")
