@@ -28,6 +28,17 @@ OPTIONS = {
     "predict": {"--data-dir", "--out"},
     "show": {"--plot", "--plan", "--json"},
     "data": {"--target", "--data-dir", "--json"},
+    "explain": {
+        *("--row", "--source", "--data-dir", "--example", "--network", "--step", "--layer"),
+        *("--unit", "--path", "--most", "--depth", "--digits", "--decimal", "--as-on-paper"),
+        *("--descent", "--by-unit", "--out", "--steps"),
+    },
+    "exercise": {"--kind", "--layers", "--seed", "--friendly", "--out"},
+    "check": {"--json"},
+    "descend": {
+        *("--start", "--learning-rate", "--optimizer", "--momentum", "--max-steps"),
+        *("--tolerance", "--gradient-tolerance", "--plot", "--json"),
+    },
 }
 
 
@@ -41,7 +52,7 @@ def test_help_shows_every_option_in_eighty_columns(chainrule: Command, command: 
     assert (said.code, said.err) == (0, "")
     assert options_in(said.out) == OPTIONS[command]
     assert max(map(len, said.out.splitlines())) <= 80
-    assert said.out.startswith(f"Usage: chainrule {command} [OPTIONS] ")
+    assert re.match(rf"Usage: chainrule {command} \[OPTIONS\]\s", said.out)
 
 
 def test_help_shows_the_defaults(chainrule: Command) -> None:

@@ -11,6 +11,7 @@ from chainrule.cli.app import DATA, DataDir, _flag, _option, app
 from chainrule.cli.grouped import Grouped
 
 STEP, PART, LOOK, OUT = "Which step", "Which part", "How it looks", "Output"
+EXERCISE, DESCENT = "Exercise", "Descent"
 
 
 def _carry_out(module: str, *arguments: Any, **options: Any) -> int:
@@ -78,7 +79,7 @@ def explain(
     ] = None,
     steps: Annotated[str, _option(OUT, "N", "Successive training steps on an .html page.")] = "1",
 ) -> int:
-    """Show every number of a training step, with the formula it comes from.
+    """Show every number of a training step, and where it comes from.
 
     Of a run, and some rows of its data; of a network written down in a file; or of a built-in example.
     """
@@ -88,18 +89,23 @@ def explain(
 @app.command(cls=Grouped)
 def exercise(
     kind: Annotated[
-        str, _option(STEP, "NAME", "forward, backprop, or batch (two rows, averaged).")
+        str, _option(EXERCISE, "NAME", "forward, backprop, or batch (two rows, averaged).")
     ] = "backprop",
-    layers: Annotated[str, _option(STEP, "WIDTHS", "Inputs, then units of each layer.")] = "2-2-1",
-    seed: Annotated[str, _option(STEP, "N", "The same seed gives the same numbers.")] = "0",
+    layers: Annotated[
+        str, _option(EXERCISE, "WIDTHS", "Inputs, then units of each layer.")
+    ] = "2-2-1",
+    seed: Annotated[str, _option(EXERCISE, "N", "The same seed gives the same numbers.")] = "0",
     friendly: Annotated[
-        bool, _flag(STEP, "--friendly", "Numbers that come out short, without a calculator.")
+        bool, _flag(EXERCISE, "--friendly", "Numbers that come out short, without a calculator.")
     ] = False,
     out: Annotated[
         str | None, _option(OUT, "DIR", "The folder to write  [exercise-KIND-LAYERS-SEED].")
     ] = None,
 ) -> int:
-    """Make a worksheet on back-propagation, with its key and a file for the answers."""
+    """Make a worksheet on back-propagation and its key.
+
+    Both as Markdown, HTML and LaTeX, with a file for the answers that `check` reads.
+    """
     return _carry_out("exercising", locals())
 
 
@@ -112,8 +118,9 @@ def check(
         bool, _flag(OUT, "--json", "Print one JSON document and nothing else on stdout.")
     ] = False,
 ) -> int:
-    """Check a student's answers: the first wrong line, and which mistake fits it.
+    """Find the first wrong line of a student's answers.
 
+    And say which usual mistake fits it.
     Numbers that follow rightly from an earlier wrong one are accepted. Exit code 1: something is wrong
     or missing.
     """
@@ -129,20 +136,22 @@ def descend(
         str,
         typer.Argument(metavar="SURFACE", help="bowl, valley, rosenbrock, saddle or wavy."),
     ] = "bowl",
-    start: Annotated[str | None, _option(STEP, "X[,Y]", "Where to begin  [the surface's].")] = None,
-    learning_rate: Annotated[
-        str | None, _option(STEP, "R[,R…]", "Step sizes  [one too small, good, too large].")
+    start: Annotated[
+        str | None, _option(DESCENT, "X[,Y]", "Where to begin  [the surface's].")
     ] = None,
-    optimizer: Annotated[str, _option(STEP, "NAME", "sgd, adam, rmsprop, adagrad, …")] = "sgd",
-    momentum: Annotated[str | None, _option(STEP, "ρ", "A share of the last step.")] = None,
+    learning_rate: Annotated[
+        str | None, _option(DESCENT, "R[,R…]", "Step sizes  [one too small, good, too large].")
+    ] = None,
+    optimizer: Annotated[str, _option(DESCENT, "NAME", "sgd, adam, rmsprop, adagrad, …")] = "sgd",
+    momentum: Annotated[str | None, _option(DESCENT, "ρ", "A share of the last step.")] = None,
     max_steps: Annotated[
-        str | None, _option(STEP, "N", "At most so many steps  [the surface's].")
+        str | None, _option(DESCENT, "N", "At most so many steps  [the surface's].")
     ] = None,
     tolerance: Annotated[
-        str | None, _option(STEP, "ε", "Stop where f changes by less in a step.")
+        str | None, _option(DESCENT, "ε", "Stop where f changes by less in a step.")
     ] = None,
     gradient_tolerance: Annotated[
-        str | None, _option(STEP, "ε", "Stop where ‖∇f‖ is smaller  [the surface's].")
+        str | None, _option(DESCENT, "ε", "Stop where ‖∇f‖ is smaller  [the surface's].")
     ] = None,
     plot: Annotated[
         str | None, _option(OUT, "FILE", "Draw the paths into a .png, .svg or .pdf file.")
@@ -151,8 +160,9 @@ def descend(
         bool, _flag(OUT, "--json", "Print one JSON document and nothing else on stdout.")
     ] = False,
 ) -> int:
-    """Watch gradient descent on a classic surface, with several step sizes side by side.
+    """Watch gradient descent on a classic surface.
 
+    With several step sizes side by side.
     Says why each descent stopped, and what kind of point it came to, from the Hessian's eigenvalues.
     """
     return _carry_out("descending", locals())
