@@ -3,6 +3,7 @@
 // micro-operation is one loop over the block.
 #pragma once
 #include <cstddef>
+#include <type_traits>
 
 #include "kernels.hpp"
 #include "math.hpp"
@@ -13,16 +14,22 @@ namespace chainrule::CHAINRULE_ISA {
 // space.
 enum class Length { small, large };
 
+// How many vectors f takes.
+template <class F, class V>
+constexpr int arity_of() {
+    if constexpr (std::is_invocable_v<F, V>) return 1;
+    if constexpr (std::is_invocable_v<F, V, V>) return 2;
+    if constexpr (std::is_invocable_v<F, V, V, V>) return 3;
+    if constexpr (std::is_invocable_v<F, V, V, V, V>) return 4;
+    return 5;
+}
+
 // dst ← f of as many sources as f takes; place(number) says where each lies.
 template <class T, Length length, class Places, class F>
 CHAINRULE_INLINE void each(int rows, const MicroOp& op, Places place, F f) {
     using S = Simd<T>;
     using V = typename S::V;
-    constexpr int arity = requires(V v) { f(v); }
-    ? 1 : requires(V v) { f(v, v); }
-    ? 2 : requires(V v) { f(v, v, v); }
-    ? 3 : requires(V v) { f(v, v, v, v); }
-    ? 4 : 5;
+    constexpr int arity = arity_of<F, V>();
     T* to = place(op.dst).data;
     Operand<T> from[arity];
 #pragma GCC unroll 5
