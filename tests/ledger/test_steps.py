@@ -130,3 +130,14 @@ def test_l_bfgs_has_no_single_steps_but_a_forward_and_a_backward_pass() -> None:
     assert ledger.check() == []
     with pytest.raises(cr.UsageError, match="no single steps"):
         ledger.next()
+
+
+def test_a_step_in_bfloat16_agrees_as_far_as_its_products_can() -> None:
+    rng = np.random.default_rng(0)
+    model = cr.Sequential(
+        [cr.layers.Dense(4, activation="tanh"), cr.layers.Dense(3, activation="softmax")]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", precision="bfloat16")
+    ledger = cr.explain(model, rng.normal(size=(2, 5)), [0, 1])
+    assert ledger.check() == []
+    assert ledger.check(1e-7) != []

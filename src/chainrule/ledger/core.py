@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 Index = tuple[int, ...]
 
+# products of 8-bit mantissas cannot agree more closely
+TOLERANCES = {"bfloat16": 0.05}
+
 
 @dataclass(frozen=True)
 class Style:
@@ -116,16 +119,23 @@ class Ledger:
             return replace(found, value=-found.value + 0.0, left=-found.left, right=-found.right)
         return found
 
-    def check(self, tolerance: float = TOLERANCE) -> list[tuple[Line, Difference]]:
+    def agrees(self, difference: Difference, line: Line, tolerance: float | None = None) -> bool:
+        """Whether a gradient is what its finite difference says, to 10⁻⁵ (bfloat16: 5 %)."""
+        if tolerance is None:
+            tolerance = TOLERANCES.get(self.recording.state.precision, TOLERANCE)
+        return difference.agrees(line.value, tolerance)
+
+    def check(self, tolerance: float | None = None) -> list[tuple[Line, Difference]]:
         """The gradients that no finite difference confirms; none, if all is well.
 
-        |g − d| must be at most tolerance · max(1, |g|, |d|); where the loss has a kink, g must lie between
-        the slopes on both sides. One loss after another is computed: not for large networks.
+        |g − d| must be at most tolerance · max(1, |g|, |d|), 10⁻⁵ if nothing else is said; where the loss has
+        a kink, g must lie between the slopes on both sides. One loss after another is computed: not for large
+        networks.
         """
         wrong = []
         for line in self.lines("backward"):
             found = self.difference(line)
-            if found is not None and not found.agrees(line.value, tolerance):
+            if found is not None and not self.agrees(found, line, tolerance):
                 wrong.append((line, found))
         return wrong
 

@@ -96,14 +96,14 @@ def _latex_line(ledger: Ledger, line: Line, face: Face) -> str:
     long = sum(map(len, rest)) > 120
     found += "".join((" \\\\\n &= " if long else " = ") + step for step in rest)
     if (difference := ledger.difference(line)) is not None:
-        found += rf" \quad [{_latex_checked(difference, line, face)}]"
+        found += rf" \quad [{_latex_checked(ledger, difference, line, face)}]"
     return found
 
 
-def _latex_checked(difference: Difference, line: Line, face: Face) -> str:
+def _latex_checked(ledger: Ledger, difference: Difference, line: Line, face: Face) -> str:
     if difference.kink:
         return rf"\text{{kink of {_latex_words(difference.kink)}}}"
-    sign = "" if difference.agrees(line.value) else r"\text{not }"
+    sign = "" if ledger.agrees(difference, line) else r"\text{not }"
     return sign + face.value(round(difference.value, 10))
 
 
@@ -114,7 +114,7 @@ def _markdown_line(ledger: Ledger, line: Line, face: Face) -> str:
         return f"${found}$"
     if difference.kink:
         return f"${found}$ (kink of {difference.kink})"
-    sign = "✓" if difference.agrees(line.value) else "✗"
+    sign = "✓" if ledger.agrees(difference, line) else "✗"
     return f"${found}$ {sign}"
 
 
@@ -134,7 +134,7 @@ def _notebook_line(ledger: Ledger, line: Line, face: Face) -> str:
         elif difference.kink:
             cells.append(escape(f"kink of {difference.kink}"))
         else:
-            sign = "✓" if difference.agrees(line.value) else "✗"
+            sign = "✓" if ledger.agrees(difference, line) else "✗"
             cells.append(f"{sign} <math>{face.value(round(difference.value, 10))}</math>")
     inner = "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells)
     return f"<tr>{inner}</tr>"

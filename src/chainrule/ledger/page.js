@@ -71,6 +71,7 @@
     const add = (html, kind) => {
       const line = document.createElement("div");
       line.innerHTML = html;
+      for (const math of line.querySelectorAll("math")) math.replaceWith(...pieces(math));
       if (kind) line.className = kind;
       box.append(line);
     };
@@ -162,7 +163,13 @@
     };
     if (keys[event.key]) { keys[event.key](); event.preventDefault(); }
   });
-  for (const math of document.querySelectorAll("td:not(.value) math")) math.replaceWith(...pieces(math));
+  // The table's formulas follow when there is time, so that the page opens at once.
+  const waiting = [...document.querySelectorAll("td:not(.value) math")];
+  const later = window.requestIdleCallback ?? ((work) => setTimeout(work, 50));
+  later(function split() {
+    for (const math of waiting.splice(0, 60)) math.replaceWith(...pieces(math));
+    if (waiting.length) later(split);
+  });
   // It begins where the computation does; what is given can be looked at by going back.
   at = Math.max(0, lines().findIndex((line) => line.p > 0));
   show();

@@ -169,7 +169,7 @@ class _Step:
             return f"<span class='kink'>kink of {escape(found.kink)}</span>"
         face = Text(self.ledger.style.digits)
         value = face.value(round(found.value, 10))
-        if found.agrees(line.value):
+        if self.ledger.agrees(found, line):
             return f"<span title='Finite difference of the loss: {value}'>✓</span>"
         return f"<b title='Finite difference of the loss'>✗ {value}</b>"
 

@@ -93,7 +93,7 @@ def _formula(ledger: Ledger, line: Line, face: Text, width: int) -> Iterator[lis
     steps = [s for i, s in enumerate(steps) if s[0] != value or not i]
     steps.append((value, "value"))
     if (difference := ledger.difference(line)) is not None:
-        steps.append(_checked(difference, line, face))
+        steps.append(_checked(ledger, difference, line, face))
     whole: list[Piece] = [("  ", "note"), (name, "name")]
     if sum(len(s) + 3 for s, _ in steps) + len(name) + 2 <= width:
         for step in steps:
@@ -109,11 +109,11 @@ def _formula(ledger: Ledger, line: Line, face: Text, width: int) -> Iterator[lis
     yield from rows
 
 
-def _checked(difference: Difference, line: Line, face: Text) -> Piece:
+def _checked(ledger: Ledger, difference: Difference, line: Line, face: Text) -> Piece:
     """The finite difference beside a gradient."""
     if difference.kink:
         sides = f"{face.value(difference.left)} left, {face.value(difference.right)} right"
         return f"kink of {difference.kink}: {sides}", "check"
-    sign = "✓" if difference.agrees(line.value) else "✗"
+    sign = "✓" if ledger.agrees(difference, line) else "✗"
     # what a difference has below the tenth place is rounding
     return f"{sign} {face.value(round(difference.value, 10))}", "check"
