@@ -141,3 +141,14 @@ def test_a_step_in_bfloat16_agrees_as_far_as_its_products_can() -> None:
     ledger = cr.explain(model, rng.normal(size=(2, 5)), [0, 1])
     assert ledger.check() == []
     assert ledger.check(1e-7) != []
+
+
+def test_a_model_learns_nothing_of_its_data_from_being_explained() -> None:
+    model = cr.Sequential([cr.layers.Dense(2, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    frame = {"size": [1.0, 2.0, 5.0], "kind": ["a", "b", "a"]}
+    weights = cr.explain(model, frame, ["yes", "no", "no"]).array("W1")
+    assert model.preprocessing is None
+    assert model.target is None
+    assert model.clock.steps == 0
+    np.testing.assert_array_equal(model.get_weights()[0], weights)

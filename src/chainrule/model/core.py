@@ -258,8 +258,13 @@ class Model(WeightedNetwork):
         return self.history
 
     def next_step(self, x: Any, y: Any, *, sample_weight: Any = None) -> Job:
-        """All that `fit(x, y, batch_size=rows)` would need for its first step, which is not taken."""
+        """All that `fit(x, y, batch_size=rows)` would need for its first step, which is not taken.
+
+        What a first fit would learn of a table's columns or of labels is not kept.
+        """
+        learnt = self.preprocessing, self.target
         job = self._job(x, y, 0.0, None, None, sample_weight, None, False)
+        self.preprocessing, self.target = learnt
         return replace(job, batch_size=len(job.training))
 
     def _job(
