@@ -2,7 +2,8 @@
 
 Every measurement is a process of its own, ours and theirs in turn, so that neither library's threads spin while
 the other is timed; a ratio is of medians over the rounds. Fits with the same `random_state` do the same work:
-the last losses are printed beside the times. MNIST is read from CHAINRULE_DATA/mnist (or ../shared/data).
+the last losses are printed beside the times. `--one-thread` gives each one thread and counts processor time,
+which other programs on the machine disturb less. MNIST is read from CHAINRULE_DATA/mnist (or ../shared/data).
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ def measured(case: str, library: str, dtype: str) -> tuple[float, float]:
         from sklearn.model_selection import ParameterGrid, cross_validate
         from sklearn.neural_network import MLPClassifier
     warnings.simplefilter("ignore")
+    alone = "CHAINRULE_BENCH_ALONE" in os.environ
+    clock = time.process_time if alone else time.perf_counter
     x, y = data(case, dtype)
     settings = {
         "mnist": {"max_iter": 3},
@@ -69,9 +72,11 @@ def measured(case: str, library: str, dtype: str) -> tuple[float, float]:
         "predict one row": {"max_iter": 5},
         "predict a million rows": {"max_iter": 5},
     }.get(case, {})
+    if library == "ours" and alone:
+        settings["threads"] = 1
     model = MLPClassifier(random_state=0, **settings)
     if case == "cross-validation":
-        begun = time.perf_counter()
+        begun = clock()
         if library == "ours":
             scores = [s["test_score"] for s in cross_validate_many(model, x, y, GRID, cv=5)]
         else:
@@ -79,7 +84,7 @@ def measured(case: str, library: str, dtype: str) -> tuple[float, float]:
                 cross_validate(model.set_params(**each), x, y, cv=5, n_jobs=2)["test_score"]
                 for each in ParameterGrid(GRID)
             ]
-        return time.perf_counter() - begun, float(np.mean(scores))
+        return clock() - begun, float(np.mean(scores))
     if case.startswith("predict"):
         model.fit(x, y)
         rows = x[:1] if case == "predict one row" else np.tile(x, (1000, 1))
@@ -87,22 +92,25 @@ def measured(case: str, library: str, dtype: str) -> tuple[float, float]:
         model.predict(rows)
         seconds = []
         for _ in range(times):
-            begun = time.perf_counter()
+            begun = clock()
             found = model.predict(rows)
-            seconds.append(time.perf_counter() - begun)
+            seconds.append(clock() - begun)
         return statistics.median(seconds), float(np.mean(found))
     seconds = []
     for _ in range(1 if case == "mnist" else 3):  # the first fit of a process pays for imports, too
-        begun = time.perf_counter()
+        begun = clock()
         model.fit(x, y)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(clock() - begun)
     return min(seconds), float(model.loss_)
 
 
-def child(case: str, library: str, dtype: str) -> tuple[float, float]:
+def child(case: str, library: str, dtype: str, alone: bool) -> tuple[float, float]:
     """`measured`, in a process of its own."""
     words = [sys.executable, __file__, "--child", case, library, dtype]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    if alone:
+        single = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+        environment |= {**single, "CHAINRULE_BENCH_ALONE": "1"}
     found = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
     seconds, shown = json.loads(found.stdout)
     return seconds, shown
@@ -113,6 +121,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(WANTED))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--one-thread", action="store_true", help="processor time of one thread")
     parser.add_argument("--json", type=Path, help="write all measurements to this file")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -122,16 +131,18 @@ def main() -> int:
     unknown = set(given.cases) - set(WANTED)
     if unknown:
         parser.error(f"unknown case {', '.join(unknown)}: there are {', '.join(WANTED)}")
-    print(f"{os.cpu_count()} cores, median of {given.rounds} rounds, processes in turn\n")
+    how = "processor time of one thread" if given.one_thread else f"{os.cpu_count()} cores"
+    print(f"{how}, median of {given.rounds} rounds, processes in turn\n")
     print(f"{'case':24}{'type':9}{'scikit-learn':>14}{'ours':>12}{'times':>8}{'wanted':>8}")
     everything, missed = [], 0
-    for case in given.cases or WANTED:
+    shared = [c for c in WANTED if not (given.one_thread and c == "cross-validation")]
+    for case in given.cases or shared:
         for dtype, wanted in zip(("float32", "float64"), WANTED[case], strict=True):
             rounds = {"theirs": [], "ours": []}
             shown = {}
             for _ in range(given.rounds):
                 for library in rounds:
-                    seconds, shown[library] = child(case, library, dtype)
+                    seconds, shown[library] = child(case, library, dtype, given.one_thread)
                     rounds[library].append(seconds)
             theirs, ours = (statistics.median(rounds[name]) for name in ("theirs", "ours"))
             ratio = theirs / ours

@@ -229,6 +229,7 @@ def test_the_number_of_threads_does_not_change_a_bit(threads):
         ({"loss": "hing"}, "The 'loss' parameter .* Got 'hing' instead"),
         ({"scoring": "acc"}, "The 'scoring' parameter .* Got 'acc' instead"),
         ({"solver": "lbfgs", "batch_norm": True}, "use solver='adam' or 'sgd'"),
+        ({"solver": cr.optimizers.LBFGS()}, "give solver='lbfgs'"),
     ],
     ids=str,
 )

@@ -184,3 +184,9 @@ def test_no_random_state_draws_from_numpys_global_one():
             warnings.simplefilter("ignore")
             found.append(module.MLPClassifier(max_iter=2).fit(PIXELS, CLASSES))
     assert_the_same_run(*found, PIXELS)
+
+
+@pytest.mark.parametrize("momentum", [1.0, 0.0])
+def test_the_ends_of_momentums_range_repeat(momentum):
+    settings = {"solver": "sgd", "momentum": momentum, "max_iter": 5}
+    assert_the_same_run(*fitted("MLPClassifier", PIXELS, CLASSES, **settings), PIXELS)

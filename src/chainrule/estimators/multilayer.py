@@ -7,77 +7,34 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import get_scorer_names
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, check_X_y
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from chainrule import activations, losses, optimizers, schedules
+from chainrule import losses
 from chainrule.engines.program import Array, Precision
-from chainrule.estimators import ensemble, lbfgs, pool, workers
-from chainrule.estimators.descent import Descent
+from chainrule.estimators import ensemble, lbfgs, parameters, pool, workers
 from chainrule.estimators.features import prepare
 from chainrule.estimators.networks import Blueprint
+from chainrule.estimators.parameters import CONSTRAINTS
 from chainrule.estimators.stochastic import Held, Run, Teller
 from chainrule.estimators.trainer import BLOCK, Examples, Predictor, Trainer
 from chainrule.losses import Loss
 from chainrule.model import Sequential
-from chainrule.optimizers import Optimizer
-from chainrule.schedules import Schedule
 from chainrule.training.loop import smallest_batch
 
-OPTIMIZERS = {"sgd", "adam", *optimizers.FAMILY.names()} - {"lbfgs", "l_bfgs"}
 MANY_ROWS = 4 * BLOCK  # so many that several threads predict them sooner than one
-RULES = {"constant", "invscaling", "adaptive"}
 
 
 class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
     """A multi-layer perceptron with scikit-learn's parameters, attributes and meanings, and more."""
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(activations.FAMILY.names())), "array-like", callable],
-        "solver": [StrOptions({"lbfgs", *OPTIMIZERS}), Optimizer],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({*RULES, *schedules.FAMILY.names()}), Schedule, callable],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose", StrOptions({"progress"})],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [
-            Interval(Integral, 1, None, closed="left"),
-            Options(Real, {np.inf}),
-        ],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        # beyond scikit-learn's
-        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
-        "batch_norm": ["boolean"],
-        "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
-        "callbacks": [list, tuple, None],
-        "n_ensemble": [Interval(Integral, 1, None, closed="left")],
-        "impute": ["boolean"],
-        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
-        "threads": [Interval(Integral, 1, None, closed="left"), None],
-    }
+    _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
     # --- what the classifier and the regressor say ---
 
@@ -198,7 +155,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         self.coefs_, self.intercepts_ = [], []
         draw = self._random_state.uniform
         bends = (
-            *self._activations(len(units) - 2),
+            *parameters.hidden_activations(self, len(units) - 2),
             self.activation,
         )  # scikit-learn's last one, too
         for (fan_in, fan_out), bend in zip(pairwise(units), bends, strict=True):
@@ -221,27 +178,6 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             self.best_loss_: Any = None if self.early_stopping else np.inf
             self.best_validation_score_: Any = -np.inf if self.early_stopping else None
 
-    def _activations(self, hidden: int) -> tuple[Any, ...]:
-        """The activation of each hidden layer."""
-        given = self.activation
-        several = np.iterable(given) and not isinstance(given, str)
-        found = tuple(given) if several else (given,) * hidden
-        if len(found) != hidden:
-            raise ValueError(
-                f"activation lists {len(found)} activations for {hidden} hidden layers: give one for each."
-            )
-        return found
-
-    def _dropout(self, hidden: int) -> tuple[float, ...]:
-        """The dropout rate of each hidden layer."""
-        given = self.dropout
-        rates = tuple(float(r) for r in (given if np.iterable(given) else (given,) * hidden))
-        if len(rates) != hidden or not all(0 <= r < 1 for r in rates):
-            raise ValueError(
-                f"dropout is {given!r}: give one rate in [0, 1), or a list of {hidden}, one for each hidden layer."
-            )
-        return rates if any(rates) else ()
-
     # --- solvers ---
 
     @property
@@ -253,40 +189,15 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         hidden = len(units) - 2
         return Blueprint(
             units=units,
-            activations=self._activations(hidden),
+            activations=parameters.hidden_activations(self, hidden),
             out_activation=out_activation,
             loss=loss,
-            optimizer=self._rule(),
+            optimizer=parameters.optimizer(self),
             alpha=float(self.alpha),
             weighted=weighted,
-            dropout=self._dropout(hidden),
+            dropout=parameters.dropout_rates(self, hidden),
             batch_norm=bool(self.batch_norm),
             precision=precision,
-        )
-
-    def _rule(self) -> Optimizer:
-        """The optimizer; learning rates come with each epoch."""
-        if isinstance(self.solver, Optimizer):
-            return self.solver
-        if self.solver == "sgd":
-            nesterov = bool(self.nesterovs_momentum and self.momentum)
-            return optimizers.SGD(momentum=float(self.momentum), nesterov=nesterov)
-        if self.solver in ("adam", "adamw"):
-            kind = optimizers.Adam if self.solver == "adam" else optimizers.AdamW
-            betas = {"beta_1": float(self.beta_1), "beta_2": float(self.beta_2)}
-            return kind(**betas, epsilon=float(self.epsilon))
-        return optimizers.get("sgd" if self.solver == "lbfgs" else self.solver)
-
-    def _new_descent(self) -> Descent:
-        """A descent that begins, with the learning rates asked for."""
-        rate, rule = self.learning_rate_init, self.learning_rate
-        if isinstance(rule, str) and rule in RULES:
-            if isinstance(self.solver, Optimizer):
-                return Descent(rate, self.solver.schedule)
-            return Descent(rate, rule if self.solver == "sgd" else "constant", self.power_t)
-        return Descent(
-            rate,
-            schedules.named(rule, rate) if isinstance(rule, str) else schedules.get(rule),
         )
 
     def _load(self, trainer: Predictor) -> None:
@@ -347,7 +258,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         incremental: bool,
     ) -> None:
         if not incremental or not hasattr(self, "_optimizer"):
-            self._optimizer = self._new_descent()
+            self._optimizer = parameters.descent(self)
         if held is not None:
             self.validation_scores_ = self.validation_scores_ or []
             self.validation_loss_curve_ = self.validation_loss_curve_ or []
@@ -434,7 +345,9 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         units = (np.shape(self.coefs_[0])[0], *(np.shape(coef)[1] for coef in self.coefs_))
         model = Sequential(self._blueprint(units, False, precision).layers())
         loss = self._output(precision)[1]
-        model.compile(self._rule(), _PLAIN.get(type(loss).__name__, loss), precision=precision)
+        model.compile(
+            parameters.optimizer(self), _PLAIN.get(type(loss).__name__, loss), precision=precision
+        )
         model.build((units[0],))
         arrays: list[Array] = []
         for i, (coef, intercept) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
@@ -462,7 +375,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         kind = X.dtype if X.dtype.kind == "f" else np.float64
         blueprint = Blueprint(
             units=(X.shape[1], *(np.shape(coef)[1] for coef in self.coefs_)),
-            activations=self._activations(len(self.coefs_) - 1),
+            activations=parameters.hidden_activations(self, len(self.coefs_) - 1),
             out_activation=self.out_activation_,
             batch_norm=bool(self.batch_norm),
             precision=_precision([*self.coefs_, np.empty(0, kind)]),
