@@ -12,6 +12,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 PRINTED = {  # what each program must print, among other things
+    "in_place_of_scikit_learn.py": ["as scikit-learn's", "are linearly separable: epoch"],
     "own_bricks.py": ["the saved model predicts the same: True"],
     "see_the_work.py": ["contradicts: []", "the activation's slope g′(z) is left out"],
     "worked_example.py": ["0.764519", "0.920225", "0.381647", "0.071213", "-0.308104", "0.423935"],
