@@ -193,21 +193,22 @@ def test_a_progress_line_is_written_anew_on_stderr(monkeypatch):
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_workers_of_a_pool_use_one_thread_each(backend):
-    found = Parallel(n_jobs=2, backend=backend)(
-        delayed(_threads_and_prediction)() for _ in range(2)
-    )
+    settings = {"max_iter": 30, "random_state": 0, "learning_rate_init": 0.01}
+    train, test = (PIXELS[TRAIN], CLASSES[TRAIN]), PIXELS[TEST]
+
+    def work():  # a function inside another is sent whole: a worker cannot import this module
+        import warnings
+
+        from chainrule.estimators import MLPClassifier, workers
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = MLPClassifier(**settings).fit(*train)
+            return workers.threads(None), model.predict_proba(test)
+
+    found = Parallel(n_jobs=2, backend=backend)(delayed(work)() for _ in range(2))
     assert [threads for threads, _ in found] == [1, 1]
     np.testing.assert_array_equal(found[0][1], fitted().predict_proba(PIXELS[TEST]))
-
-
-def _threads_and_prediction():
-    import warnings
-
-    from chainrule.estimators import workers
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return workers.threads(None), fitted().predict_proba(PIXELS[TEST])
 
 
 @pytest.mark.parametrize("threads", [1, 2])
