@@ -70,13 +70,14 @@ class Spy(Reference):
             first: int = 0,
             last: int | None = None,
             sums: Any = None,
+            **options: Any,
         ) -> Any:
             if first == 0:
                 seen.append([])
             total = -(-len(order) // batch_size)
             for i in range(first, total if last is None else last):
                 seen[-1].append(order[i * batch_size : (i + 1) * batch_size].tolist())
-            return inner(data, order, batch_size, table, first, last, sums)
+            return inner(data, order, batch_size, table, first, last, sums, **options)
 
         runner.steps = steps
         return runner
@@ -97,6 +98,11 @@ def test_every_epoch_visits_each_row_once_in_a_fresh_order_with_the_last_short_b
         assert sorted(order) == list(range(50))
     assert len({tuple(order) for order in orders}) == 4
     assert orders[0] != list(range(50))
+
+
+@pytest.mark.parametrize("batch_size", [50, 1000])
+def test_a_batch_of_all_rows_takes_them_as_they_come(batch_size: int) -> None:
+    assert rows_seen(linear(), epochs=2, batch_size=batch_size) == [[list(range(50))]] * 2
 
 
 def test_validation_rows_are_never_trained_on() -> None:
@@ -513,7 +519,7 @@ def test_compiling_again_begins_the_optimizer_anew_but_repeats_no_random_draw() 
     model, fresh = linear("adam"), linear("adam")
     spy = Spy()
     model.engine = spy
-    model.fit(X, Y, epochs=3, batch_size=50, verbose=0)
+    model.fit(X, Y, epochs=3, batch_size=25, verbose=0)
     weights = model.get_weights()
     model.compile("adam", "mse", precision="float64")
     model.engine = spy
@@ -521,7 +527,8 @@ def test_compiling_again_begins_the_optimizer_anew_but_repeats_no_random_draw() 
     # one step of a new Adam: every weight moves by the learning rate, whatever its gradient
     moved = np.abs(model.get_weights()[0] - weights[0])
     np.testing.assert_allclose(moved, 1e-3, rtol=1e-4)
-    assert len({tuple(itertools.chain(*epoch)) for epoch in spy.epochs}) == 4
+    model.fit(X, Y, batch_size=25, verbose=0)
+    assert len({tuple(itertools.chain(*epoch)) for epoch in spy.epochs}) == 5
     fresh.build((3,))
     assert (
         len(model.state.arrays) == 2 + 2 * 2

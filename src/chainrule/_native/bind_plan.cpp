@@ -27,9 +27,6 @@ namespace chainrule {
 
 namespace {
 
-template <typename T>
-using Vector = nb::ndarray<nb::numpy, T, nb::ndim<1>>;
-
 template <class E>
 E named(const std::map<std::string, E>& names, const std::string& name) {
     const auto found = names.find(name);
@@ -40,6 +37,9 @@ E named(const std::map<std::string, E>& names, const std::string& name) {
 const std::map<std::string, Opcode> opcode_names{
     {"nn", Opcode::nn},
     {"tn", Opcode::tn},
+    {"nn_bfloat16", Opcode::nn_bfloat16},
+    {"nt_bfloat16", Opcode::nt_bfloat16},
+    {"tn_bfloat16", Opcode::tn_bfloat16},
     {"elementwise", Opcode::elementwise},
     {"transpose", Opcode::transpose},
     {"softmax", Opcode::softmax},
@@ -167,6 +167,7 @@ std::vector<double> run_plan(Runner<T>& runner, const std::vector<std::pair<int,
 
 template <class T>
 void bind(nb::module_& m, const char* name) {
+    using Given = nb::ndarray<nb::c_contig, nb::device::cpu>;
     using Flat = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
     nb::class_<Runner<T>>(m, name, "A plan and its buffers; see chainrule.engines.native.")
         .def("__init__",
@@ -178,22 +179,15 @@ void bind(nb::module_& m, const char* name) {
                  self.write(buffer, values.data(), static_cast<std::int64_t>(values.shape(0)));
              })
         .def("read",
-             [](const Runner<T>& self, int buffer, int rows, int columns) {
-                 const std::size_t n = static_cast<std::size_t>(rows) * columns;
-                 auto data = std::make_unique_for_overwrite<T[]>(n);
-                 self.read(buffer, data.get(), rows);
-                 nb::capsule owner(data.get(),
-                                   [](void* p) noexcept { delete[] static_cast<T*>(p); });
-                 return Vector<T>(data.release(), {n}, owner);
-             })
-        .def("read_integers",
-             [](const Runner<T>& self, int buffer, int rows) {
-                 const std::size_t n = static_cast<std::size_t>(rows);
-                 auto data = std::make_unique_for_overwrite<std::int64_t[]>(n);
-                 self.read_integers(buffer, data.get(), rows);
-                 nb::capsule owner(
-                     data.get(), [](void* p) noexcept { delete[] static_cast<std::int64_t*>(p); });
-                 return Vector<std::int64_t>(data.release(), {n}, owner);
+             [](const Runner<T>& self, const std::vector<std::tuple<int, int, Given>>& wanted) {
+                 for (const auto& [buffer, rows, to] : wanted) {
+                     if (to.dtype() == nb::dtype<T>())
+                         self.read(buffer, static_cast<T*>(to.data()), rows);
+                     else if (to.dtype() == nb::dtype<std::int64_t>())
+                         self.read_integers(buffer, static_cast<std::int64_t*>(to.data()), rows);
+                     else
+                         throw nb::type_error("a buffer is read into its own type or int64");
+                 }
              })
         .def("run", run_plan<T>);
 }

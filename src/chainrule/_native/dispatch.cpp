@@ -67,12 +67,9 @@ const Kernels<double>* kernels<double>(const char* isa) {
 
 const char* chosen_isa() {
     const char* wanted = std::getenv("CHAINRULE_ISA");
-    if (!wanted || !*wanted) {
-        // AVX-512 is chosen by name only until it has been tested on a machine that has it.
-        const InstructionSet* set = find("avx2");
-        return set ? set->name : "portable";
-    }
-    if (const InstructionSet* set = find(wanted)) return set->name;
+    const bool named = wanted && *wanted;
+    for (const auto& set : instruction_set_table())
+        if (set.present && (!named || std::string_view(wanted) == set.name)) return set.name;
     std::string known, present;
     for (const auto& set : instruction_set_table()) {
         known += (known.empty() ? "" : ", ") + std::string(set.name);

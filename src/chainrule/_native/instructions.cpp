@@ -2,23 +2,18 @@
 
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
 
 #include "noise.hpp"
 #include "panels.hpp"
+#include "shares.hpp"
 
 namespace chainrule {
 
 namespace {
 
-// Units [begin, end) of `count` for one part of `parts`.
-struct Share {
-    int begin, end;
-    Share(int count, int part, int parts)
-        : begin(static_cast<int>(static_cast<std::int64_t>(count) * part / parts)),
-          end(static_cast<int>(static_cast<std::int64_t>(count) * (part + 1) / parts)) {}
-};
-
-int rounded_up(int n, int unit) { return (n + unit - 1) / unit; }
+constexpr int strip_blocks = 4;                 // of rows that a product takes at once, at most
+constexpr std::size_t next_cache = 256 * 1024;  // a good part of the second one
 
 // f(first, rows) for tiles of about equal height, at most `most` rows.
 template <class F>
@@ -42,11 +37,14 @@ double number_at(const T* place) {
 
 template <class T>
 Instructions<T>::Instructions(const Plan& plan, const Kernels<T>& kernels)
-    : plan_(plan), kernels_(kernels), panel_(kernels.panel_width) {
+    : plan_(plan), kernels_(kernels), panel_(kernels.panel_width), tile_room_(plan) {
+    if (tile_room_.size() > 0 && !kernels.tiles)
+        throw std::invalid_argument("these kernels have no tiles of bfloat16");
     std::size_t places = 1;
     for (const auto& instruction : plan.instructions)
         places = std::max(places, instruction.registers + instruction.operands.size());
-    scratch_size_ = (places + 2) * max_block_rows * panel_;  // a block for a product's own result
+    // and for a product's own result
+    scratch_size_ = (places + 1 + strip_blocks) * max_block_rows * panel_ + tile_room_.size();
 }
 
 template <class T>
@@ -62,6 +60,15 @@ double Instructions<T>::work_of(int number, const Workspace<T>& at) const {
             return elements(instruction.a) * at.columns_of(instruction.b) / 16;
         case Opcode::tn:
             return elements(instruction.a) * at.columns_of(instruction.b) / 16 +
+                   static_cast<double>(instruction.code.size()) * at.columns_of(instruction.a) *
+                       at.columns_of(instruction.b) / 8;
+        case Opcode::nn_bfloat16:
+        case Opcode::nt_bfloat16:
+            return elements(instruction.a) * at.columns_of_product(instruction) / 200 +
+                   (elements(instruction.a) + elements(instruction.b)) / 8;
+        case Opcode::tn_bfloat16:
+            return elements(instruction.a) * at.columns_of(instruction.b) / 200 +
+                   (elements(instruction.a) + elements(instruction.b)) / 8 +
                    static_cast<double>(instruction.code.size()) * at.columns_of(instruction.a) *
                        at.columns_of(instruction.b) / 8;
         case Opcode::elementwise:
@@ -86,6 +93,11 @@ void Instructions<T>::carry_out(int number, Workspace<T>& at, T* scratch, int pa
             return product_nn(number, at, scratch, part, parts);
         case Opcode::tn:
             return product_tn(number, at, scratch, part, parts);
+        case Opcode::nn_bfloat16:
+        case Opcode::nt_bfloat16:
+            return tiles_nn(number, at, scratch, part, parts);
+        case Opcode::tn_bfloat16:
+            return tiles_tn(number, at, scratch, part, parts);
         case Opcode::column_sum:
             return sum_columns(number, at, scratch, part, parts);
         case Opcode::elementwise:
@@ -125,18 +137,20 @@ void Instructions<T>::product_nn(int number, const Workspace<T>& at, T* scratch,
                                  int parts) const {
     const Instruction& instruction = plan_.instructions[number];
     const int rows = at.rows_of(instruction.a), depth = at.columns_of(instruction.a);
-    const int columns = at.columns_of(instruction.b);
-    const int chunks = rounded_up(rows, max_block_rows);
-    // So much of the right matrix stays in the nearest cache while the rows of a block pass by.
+    const int columns = at.columns_of(instruction.b), panels = rounded_up(columns, panel_);
+    // So much of the right matrix stays in the nearest cache while the rows of a strip pass by, and
+    // the strip in the next one while the panels do.
     constexpr int depth_at_once = 256;
+    const int fitting = static_cast<int>(next_cache / sizeof(T)) / std::max(depth, 1);
+    const int strip = std::clamp(fitting / max_block_rows, 1, strip_blocks) * max_block_rows;
     T* const own = scratch;
-    scratch += max_block_rows * panel_;
+    scratch += strip_blocks * max_block_rows * panel_;
     const T* a = at.data(instruction.a);
     const std::size_t a_panel = static_cast<std::size_t>(rows) * panel_;
-    const Share share(chunks * rounded_up(columns, panel_), part, parts);
+    const Share share(rounded_up(rows, strip) * panels, part, parts);
     for (int unit = share.begin; unit < share.end; ++unit) {
-        const int panel = unit / chunks, row = unit % chunks * max_block_rows;
-        const int count = std::min(max_block_rows, rows - row);
+        const int panel = unit % panels, row = unit / panels * strip;
+        const int count = std::min(strip, rows - row);
         const int vectors = columns - panel * panel_ > panel_ / 2 ? 2 : 1;
         T* block = instruction.out < 0
                        ? own
@@ -155,7 +169,9 @@ void Instructions<T>::product_nn(int number, const Workspace<T>& at, T* scratch,
             k += deep;
         } while (k < depth);
         if (rows == 1 && columns == 1) std::fill_n(block + 1, panel_ - 1, block[0]);
-        finish(number, at, block, panel, row, count, scratch);
+        for (int first = 0; first < count; first += max_block_rows)
+            finish(number, at, block + first * panel_, panel, row + first,
+                   std::min(max_block_rows, count - first), scratch);
     }
 }
 
@@ -178,12 +194,19 @@ void Instructions<T>::product_tn(int number, const Workspace<T>& at, T* scratch,
                                  int parts) const {
     const Instruction& instruction = plan_.instructions[number];
     const int rows = at.columns_of(instruction.a), columns = at.columns_of(instruction.b);
-    const int sources = rounded_up(rows, panel_);
+    const int sources = rounded_up(rows, panel_), panels = rounded_up(columns, panel_);
+    // So many panels of the left matrix stay in the next cache while those of the right pass by.
+    const std::size_t bytes =
+        static_cast<std::size_t>(at.rows_of(instruction.a)) * panel_ * sizeof(T);
+    const int group =
+        std::clamp(static_cast<int>(next_cache / std::max<std::size_t>(bytes, 1)), 1, sources);
     T* const own = scratch;
     scratch += max_block_rows * panel_;
-    const Share share(sources * rounded_up(columns, panel_), part, parts);
+    const Share share(sources * panels, part, parts);
     for (int unit = share.begin; unit < share.end; ++unit) {
-        const int panel = unit / sources, source = unit % sources, row = source * panel_;
+        const int from = unit / (group * panels) * group, within = unit - from * panels;
+        const int many = std::min(group, sources - from);
+        const int panel = within / many, source = from + within % many, row = source * panel_;
         T* block = instruction.out < 0
                        ? own
                        : at.data(instruction.out) +
@@ -396,14 +419,18 @@ template <class T>
 std::size_t Instructions<T>::sum_size(int number, const Workspace<T>& at) const {
     const Instruction& instruction = plan_.instructions[number];
     if (instruction.op == Opcode::total) return sizeof(double) / sizeof(T);
-    const int rows = instruction.op == Opcode::tn ? at.columns_of(instruction.a) : 1;
-    const int columns = at.columns_of(instruction.op == Opcode::tn ? instruction.b : instruction.a);
+    const bool product = is_sum_product(instruction.op);
+    const int rows = product ? at.columns_of(instruction.a) : 1;
+    const int columns = at.columns_of(product ? instruction.b : instruction.a);
     return static_cast<std::size_t>(rounded_up(columns, panel_)) * rows * panel_;
 }
 
 template <class T>
-void Instructions<T>::add_up(int number, const Workspace<T>& at, T* sums, bool continues) const {
+void Instructions<T>::add_up(int number, const Workspace<T>& at, T* sums, bool continues,
+                             T* scratch) const {
     const Instruction& instruction = plan_.instructions[number];
+    if (instruction.op == Opcode::tn_bfloat16)
+        return tiles_add_up(number, at, sums, continues, scratch);
     if (instruction.op == Opcode::total) {
         double sum = kernels_.total(at.data(instruction.a), at.rows_of(instruction.a));
         if (continues) sum += number_at(sums);
@@ -434,7 +461,7 @@ void Instructions<T>::add_groups(int number, const Workspace<T>& at, const T* su
         for (int g = 0; g < groups; ++g) sum += number_at(sums + g * stride);
         return at.set_scalar(instruction.out, static_cast<T>(sum));
     }
-    const bool product = instruction.op == Opcode::tn;
+    const bool product = is_sum_product(instruction.op);
     const int rows = product ? at.columns_of(instruction.a) : 1;
     const int columns = at.columns_of(product ? instruction.b : instruction.a);
     T* const own = scratch;

@@ -12,6 +12,13 @@
 
 namespace chainrule {
 
+// Of the scratch: steps of packed factors that a plan's products on tiles need.
+struct TileRoom {
+    int left = 0, right = 0;
+    explicit TileRoom(const Plan& plan);
+    std::size_t size() const;  // in elements
+};
+
 template <class T>
 class Instructions {
   public:
@@ -22,7 +29,7 @@ class Instructions {
 
     // A reduction over the rows of a batch, slice by slice: adds those of this workspace to `sums`,
     // or puts them there where nothing is to be continued.
-    void add_up(int number, const Workspace<T>& at, T* sums, bool continues) const;
+    void add_up(int number, const Workspace<T>& at, T* sums, bool continues, T* scratch) const;
     // What the groups of slices have come to, in their order, as the instruction's result.
     void add_groups(int number, const Workspace<T>& at, const T* sums, std::size_t stride,
                     int groups, T* scratch) const;
@@ -38,6 +45,10 @@ class Instructions {
   private:
     void product_nn(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
     void product_tn(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
+    void tiles_nn(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
+    void tiles_tn(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
+    void tiles_add_up(int number, const Workspace<T>& at, T* sums, bool continues,
+                      T* scratch) const;
     void sum_columns(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
     void elementwise(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
     void rowwise(const Instruction& instruction, const Workspace<T>& at, int part, int parts) const;
@@ -51,6 +62,7 @@ class Instructions {
     const Plan& plan_;
     const Kernels<T>& kernels_;
     const int panel_;
+    const TileRoom tile_room_;
     std::size_t scratch_size_;
 };
 

@@ -103,6 +103,31 @@ constexpr Operand<T> operand(T* data, Spread spread, int panel_width) {
     }
 }
 
+// Products of float32 matrices whose factors are rounded to bfloat16 on the way, as the
+// micro-operation rounds them; sums in float32. The factors are packed: of the left one up to
+// tile_side rows, of the right one up to tile_side columns, for each tile_depth of the depth in one
+// step of tile_step words, zero where the factor has ended.
+inline constexpr int tile_side = 32, tile_depth = 32, tile_step = tile_side * tile_depth / 2;
+
+struct Bfloat16Tiles {
+    // Whether the system lets this process use the tiles.
+    bool (*permitted)();
+    // Around products, in the thread that multiplies.
+    void (*begin)();
+    void (*end)();
+    // Packs `rows` rows of a matrix whose panels are `panel` elements apart, from the first one:
+    // rows of a left factor, or the columns of a right one that is given transposed.
+    void (*pack_rows)(const float* from, std::size_t panel, int rows, int depth, bool left,
+                      std::uint32_t* to);
+    // Packs the columns of one panel of `depth` rows: columns of a right factor, or the rows of a
+    // left one that is given transposed.
+    void (*pack_columns)(const float* from, int depth, bool left, std::uint32_t* to);
+    // out, a block of `rows` ≤ tile_side, of which the first `vectors` are computed: the product
+    // of so many steps, added to what `out` holds if it `continues`. Sums run over ascending steps.
+    void (*multiply)(const std::uint32_t* left, const std::uint32_t* right, int steps, int rows,
+                     int vectors, bool continues, float* out);
+};
+
 template <class T>
 struct Kernels {
     const char* isa;
@@ -141,9 +166,11 @@ struct Kernels {
     void (*column_sum)(const T* x, int rows, int panel, T* out);
     // Σ of n contiguous elements in one fixed order, in double precision.
     double (*total)(const T* x, std::size_t n);
+
+    const Bfloat16Tiles* tiles = nullptr;  // null where there are none, and for doubles
 };
 
-// The table of an instruction set ("avx512", "avx2", "portable"), or null where it was not compiled
+// The table of an instruction set ("amx", "avx512", "avx2", "portable"), or null where it was not compiled
 // or this machine lacks it.
 template <class T>
 const Kernels<T>* kernels(const char* isa);

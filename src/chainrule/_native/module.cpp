@@ -55,7 +55,7 @@ NB_MODULE(_native, m) {
     bind_plans(m);
     m.def("opcodes", opcodes, "The micro-operations that have a kernel: name to number.");
     m.def("chosen_isa", chosen_isa,
-          "The instruction set in use: the fastest that is tested, or what CHAINRULE_ISA names.");
+          "The instruction set in use: the fastest of this machine, or what CHAINRULE_ISA names.");
     m.def("instruction_sets", instruction_sets, "Those compiled in that this machine has.");
     m.def("words", drawn<std::uint32_t, philox_words>, "seed"_a, "counter"_a, "stream"_a, "n"_a,
           "See chainrule.random.words.");

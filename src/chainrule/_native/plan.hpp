@@ -14,6 +14,9 @@ inline constexpr int batch_rows = -1;  // a buffer with as many rows as the batc
 enum class Opcode : std::uint8_t {
     nn,           // out ← a b, then code on each finished tile
     tn,           // out ← aᵀ b, then code on each finished tile
+    nn_bfloat16,  // as nn with factors rounded to bfloat16 on the way, where kernels have tiles
+    nt_bfloat16,  // out ← a bᵀ, likewise
+    tn_bfloat16,  // as tn, likewise
     column_sum,   // out, one row ← sums of a's columns, then code on them
     elementwise,  // code on all operands
     transpose,    // out ← aᵀ
@@ -37,6 +40,12 @@ enum class Opcode : std::uint8_t {
     copy_columns,  // columns [from, from + count) of a to columns [to, …) of out
     count_
 };
+
+// Products that make a row of each row of a, and those that sum over the rows.
+constexpr bool is_row_product(Opcode op) {
+    return op == Opcode::nn || op == Opcode::nn_bfloat16 || op == Opcode::nt_bfloat16;
+}
+constexpr bool is_sum_product(Opcode op) { return op == Opcode::tn || op == Opcode::tn_bfloat16; }
 
 enum class Layout : std::uint8_t { scalar, column, matrix, integers, key };
 

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "panels.hpp"
+#include "shares.hpp"
 
 namespace chainrule {
 
@@ -49,14 +50,16 @@ bool Runner<T>::find_phases() {
         Phase phase;
         if (makes_rows) {
             if (late || of_batch(instruction.b)) {
-                const bool rowwise = instruction.op != Opcode::nn && instruction.op != Opcode::tn;
+                const bool rowwise =
+                    !is_row_product(instruction.op) && !is_sum_product(instruction.op);
                 if (late || !rowwise) return false;
             }
             phase = Phase::rows;
         } else if (takes_rows) {
-            const bool known = instruction.op == Opcode::tn || instruction.op == Opcode::total ||
+            const bool product = is_sum_product(instruction.op);
+            const bool known = product || instruction.op == Opcode::total ||
                                instruction.op == Opcode::column_sum;
-            if (!known || (instruction.op == Opcode::tn && !of_batch(instruction.b))) return false;
+            if (!known || (product && !of_batch(instruction.b))) return false;
             phase = Phase::sums;
         } else {
             phase = late ? Phase::after : Phase::before;
@@ -154,8 +157,10 @@ int Runner<T>::slice_rows(int rows) const {
     std::size_t row_bytes = 0, sum_bytes = 0;
     // What the products read and write, which is the same whoever looks at values in between.
     for (const Instruction& instruction : plan_.instructions)
-        if (instruction.op == Opcode::nn && plan_.buffers[instruction.a].rows == batch_rows)
-            row_bytes += (shared_.panels_of(instruction.a) + 2 * shared_.panels_of(instruction.b)) *
+        if (is_row_product(instruction.op) && plan_.buffers[instruction.a].rows == batch_rows)
+            row_bytes += (shared_.panels_of(instruction.a) +
+                          2 * rounded_up(shared_.columns_of_product(instruction),
+                                         kernels_.panel_width)) *
                          kernels_.panel_width * sizeof(T);
     for (std::size_t i = 0; i < phases_.size(); ++i)
         if (phases_[i] == Phase::sums)
@@ -304,7 +309,7 @@ void Runner<T>::take_slices(const Steps& steps, std::int64_t begin, int rows, in
             if (phases_[i] == Phase::rows)
                 instructions_.carry_out(number, at, scratch, 0, 1);
             else if (phases_[i] == Phase::sums)
-                instructions_.add_up(number, at, sums + sum_places_[i], slice > from);
+                instructions_.add_up(number, at, sums + sum_places_[i], slice > from, scratch);
         }
     }
 }

@@ -8,21 +8,41 @@
 #include <new>
 #include <vector>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include "plan.hpp"
 
 namespace chainrule {
 
-// Vectors of the widest instruction set, and no line of the cache shared by two buffers.
+// Vectors of the widest instruction set, and no line of the cache shared by two buffers. What is
+// large begins with a page of the largest kind and asks for more of them, where there are any:
+// the kernels go through columns of panels, which lie in many small pages.
 template <class T>
 struct Aligned {
     using value_type = T;
-    static constexpr std::align_val_t alignment{128};
     Aligned() = default;
     template <class U>
     Aligned(const Aligned<U>&) {}
-    T* allocate(std::size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), alignment)); }
-    void deallocate(T* p, std::size_t) { ::operator delete(p, alignment); }
+    T* allocate(std::size_t n) {
+        std::size_t bytes = n * sizeof(T);
+        if (is_large(n)) bytes = (bytes + large_page - 1) / large_page * large_page;
+        void* const place = ::operator new(bytes, alignment_of(n));
+#if defined(MADV_HUGEPAGE)
+        if (is_large(n)) madvise(place, bytes, MADV_HUGEPAGE);  // a wish: it may be refused
+#endif
+        return static_cast<T*>(place);
+    }
+    void deallocate(T* p, std::size_t n) { ::operator delete(p, alignment_of(n)); }
     bool operator==(const Aligned&) const = default;
+
+  private:
+    static constexpr std::size_t large_page = 2 * 1024 * 1024;
+    static bool is_large(std::size_t n) { return n * sizeof(T) >= large_page / 2; }
+    static std::align_val_t alignment_of(std::size_t n) {
+        return std::align_val_t{is_large(n) ? large_page : 128};
+    }
 };
 
 template <class T>
@@ -90,6 +110,9 @@ class Workspace {
     }
     int columns_of(int buffer) const { return plan_->buffers[buffer].columns; }
     int panels_of(int buffer) const { return (columns_of(buffer) + panel_ - 1) / panel_; }
+    int columns_of_product(const Instruction& product) const {
+        return product.op == Opcode::nt_bfloat16 ? rows_of(product.b) : columns_of(product.b);
+    }
     T* data(int buffer) const { return data_[buffer]; }
     std::int64_t* integers(int buffer) const { return integers_[buffer]; }
     std::array<std::uint32_t, 4>& key(int buffer) { return keys_[buffer]; }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
@@ -39,7 +40,13 @@ class Program:
                 )
 
 
-@dataclass
+class Source(Protocol):
+    """Who changes a state's arrays somewhere else."""
+
+    def bring(self, arrays: dict[Parameter, Array]) -> None:
+        """Put the newest arrays in."""
+
+
 class State:
     """The parameters' arrays, in one precision; an array is replaced, never written into.
 
@@ -47,8 +54,25 @@ class State:
     float32; everything else, weights included, is float32.
     """
 
-    precision: Precision = "float32"
-    arrays: dict[Parameter, Array] = field(default_factory=dict)
+    def __init__(
+        self, precision: Precision = "float32", arrays: dict[Parameter, Array] | None = None
+    ) -> None:
+        self.precision = precision
+        self._arrays = {} if arrays is None else arrays
+        self.newer: Source | None = None  # who is asked for the newest when someone looks
+        self._looking = threading.Lock()
+
+    @property
+    def arrays(self) -> dict[Parameter, Array]:
+        """The array of each parameter."""
+        with self._looking:
+            newer, self.newer = self.newer, None
+            if newer is not None:
+                newer.bring(self._arrays)
+            return self._arrays
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return State, (self.precision, self.arrays)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -84,19 +108,13 @@ class Runner(Protocol):
         first: int = 0,
         last: int | None = None,
         sums: Mapping[str, float] | None = None,
-        *,
-        settled: bool = True,
     ) -> dict[str, float]:
         """Run steps `first` to `last` (not included) of an epoch; each output summed over the steps.
 
         Step i takes rows `order[i·batch_size : (i+1)·batch_size]` and entry i of each table column.
         `sums` are those of the steps before: each step's output is added to them in turn, so that an
-        epoch's sums have the same bits however it is cut into pieces. Unless `settled`, the state may stay
-        behind until `settle`: of a small network, bringing it back takes as long as the steps.
+        epoch's sums have the same bits however it is cut into pieces.
         """
-
-    def settle(self) -> None:
-        """Bring the state up to what the last steps have left."""
 
     def blocks(self, data: Mapping[Input, Array], block: int = ...) -> dict[str, Array]:
         """Run on all rows, `block` at a time; the outputs' arrays joined along the rows."""

@@ -119,8 +119,6 @@ class ReferenceRunner:
         first: int = 0,
         last: int | None = None,
         sums: Mapping[str, float] | None = None,
-        *,
-        settled: bool = True,
     ) -> dict[str, float]:
         total = -(-len(order) // batch_size)
         found = dict.fromkeys(self._outputs, 0.0) | dict(sums or {})
@@ -131,9 +129,6 @@ class ReferenceRunner:
             for name, array in self._run(len(chosen), feed).items():
                 found[name] += float(array)
         return found
-
-    def settle(self) -> None:
-        """Nothing: the state is always up to date."""
 
     def blocks(self, data: Mapping[Input, Array], block: int = 4096) -> dict[str, Array]:
         rows = row_count(data, self.program)

@@ -280,7 +280,6 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
                 ).train()
             except KeyboardInterrupt:
                 warnings.warn("Training interrupted by user.", stacklevel=4)
-            trainer.settle()
             self._take(trainer)
             self._optimizer.slots = trainer.slots
         if self.early_stopping:

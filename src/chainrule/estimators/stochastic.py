@@ -107,7 +107,6 @@ class Run:
         if self.held is None:
             return {}
         me, held = self.estimator, self.held.examples
-        self.trainer.settle()
         loss = self.trainer.loss(held)
         if me.scoring is None:
             score = me._judge(held, self.trainer.predict(held.x))

@@ -165,14 +165,11 @@ class Trainer(Predictor):
         updates: int,
         seed: int = 0,
     ) -> float:
-        """One pass over the rows in this order: the mean of the curve's loss over its rows.
-
-        Weights and optimizer's state are `settled` before anyone looks at them.
-        """
+        """One pass over the rows in this order: the mean of the curve's loss over its rows."""
         table = self.step.table(self.step.train, rates, updates=updates, seed=seed, counter=updates)
         if not hasattr(examples.x, "toarray"):
             feed = self._feed(examples)
-            sums = self._train.steps(feed, order, batch_size, table, settled=False)
+            sums = self._train.steps(feed, order, batch_size, table)
             return sums["loss"] / len(order)
         sums = {}
         at_once = max(1, DENSE_BYTES // (8 * examples.x.shape[1] * batch_size))
@@ -180,12 +177,8 @@ class Trainer(Predictor):
             chosen = order[step * batch_size : (step + at_once) * batch_size]
             part = {leaf: column[step : step + at_once] for leaf, column in table.items()}
             feed, rows = self._feed(examples.rows(chosen)), np.arange(len(chosen))
-            sums = self._train.steps(feed, rows, batch_size, part, sums=sums, settled=False)
+            sums = self._train.steps(feed, rows, batch_size, part, sums=sums)
         return sums["loss"] / len(order)
-
-    def settle(self) -> None:
-        """Bring the arrays up to what the last epoch has left."""
-        self._train.settle()
 
     def loss(self, examples: Examples, block: int = BLOCK) -> float:
         """The mean of the curve's loss over some rows, without penalty, as the network predicts."""

@@ -124,8 +124,9 @@ def smallest_batch(rows: int, batch_size: int) -> int:
 def train(job: Job) -> Generator[Event, None, None]:
     """Train, one event after another; closing the generator early restores the best weights too.
 
-    Each epoch visits every training row once, in a fresh random order, the last short batch included. With
-    validation rows, the weights at the end are those of the best epoch; without, those of the last whole one.
+    Each epoch visits every training row once, in a fresh random order, the last short batch included; a batch of
+    all rows takes them as they come. With validation rows, the weights at the end are those of the best epoch;
+    without, those of the last whole one.
     """
     job.check()
     begun = time.perf_counter()
@@ -243,10 +244,11 @@ def upcoming(job: Job, program: Program, total: int) -> tuple[Array, dict[Input,
     `total` is the number of steps when the training will be over, which some schedules reckon with.
     """
     clock, steps = job.clock, job.steps
-    # random.permutation's rows, several times sooner and without holding the interpreter's lock
-    permutation = _native.permutation(
-        job.seed, clock.epochs, int(random.Stream.PERMUTATION), len(job.training)
-    )
+    order = job.training.index
+    if steps > 1:  # one batch of all rows is the same in any order
+        # random.permutation's rows, several times sooner and without holding the interpreter's lock
+        number = int(random.Stream.PERMUTATION)
+        order = order[_native.permutation(job.seed, clock.epochs, number, len(order))]
     rates = job.schedule(
         np.arange(clock.updates, clock.updates + steps, dtype=np.float64),
         steps_per_epoch=steps,
@@ -256,7 +258,7 @@ def upcoming(job: Job, program: Program, total: int) -> tuple[Array, dict[Input,
     table = job.step.table(
         program, rates, updates=clock.updates, seed=job.seed, counter=clock.steps
     )
-    return job.training.index[permutation], table, rates
+    return order, table, rates
 
 
 @dataclass

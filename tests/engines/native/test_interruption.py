@@ -127,3 +127,32 @@ def test_judging_much_data_is_interrupted_soon() -> None:
     with ctrl_c_after(0.1) as sent, pytest.raises(KeyboardInterrupt):
         runner.steps(data, order, 1000, {})
     assert time.perf_counter() - sent[0] < LATE
+
+
+def test_looking_at_the_weights_meanwhile_changes_nothing() -> None:
+    def model() -> cr.Sequential:
+        made = cr.Sequential([cr.layers.Dense(9, activation="tanh"), cr.layers.Dense(1)], seed=4)
+        made.compile("adam", "mse")
+        made.build((5,))
+        return made
+
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((640, 5)), rng.standard_normal((640, 1))
+    alone, watched = model(), model()
+    alone.fit(x, y, epochs=40, validation_split=0.2, verbose=0)
+    over, looks = threading.Event(), 0
+
+    def look() -> None:
+        nonlocal looks
+        while not over.is_set():
+            looks += all(np.isfinite(w).all() for w in watched.get_weights())
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    watched.fit(x, y, epochs=40, validation_split=0.2, verbose=0)
+    over.set()
+    watcher.join(10)
+    assert not watcher.is_alive()
+    assert looks > 0
+    for seen, unseen in zip(watched.get_weights(), alone.get_weights(), strict=True):
+        assert np.array_equal(seen, unseen)

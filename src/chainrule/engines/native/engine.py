@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ ELEMENTS = frozenset(map(np.dtype, ("float32", "float64", "uint8", "int64")))
 
 
 class NativeRunner:
-    """A plan bound to a state; parameters are brought in before a run and taken out after it."""
+    """A plan bound to a state; parameters are taken in before a run, and out when someone looks at them."""
 
     def __init__(
         self,
@@ -35,15 +36,18 @@ class NativeRunner:
         for buffer, value in self.plan.constants.items():
             self._runner.write(buffer, np.ascontiguousarray(value, state.dtype).reshape(-1))
         self._parameters = [(p, b) for p, b in self.buffers.items() if isinstance(p, Parameter)]
-        self._changed = [(p, self.buffers[p], _size(p.shape)) for p, _ in program.assignments]
+        self._changed = [
+            (p, self.buffers[p], _rows_of(p.shape), _sizes(p.shape)) for p, _ in program.assignments
+        ]
         self._there: dict[Parameter, Array] = {}  # what the parameters' buffers hold
-        self._behind = False  # whether the state is: its arrays are older than the buffers
         self._turn = threading.Lock()  # one thread at a time has the buffers
 
     def once(
         self, data: Mapping[Input, Any], scalars: Mapping[Input, Any] | None = None
     ) -> dict[str, Array]:
+        current = self._current()
         with self._turn:
+            self._take(current)
             rows = self._whole(data, scalars, kept=True)
             return {name: self._read(value, rows) for name, value in self.program.outputs.items()}
 
@@ -56,17 +60,15 @@ class NativeRunner:
         first: int = 0,
         last: int | None = None,
         sums: Mapping[str, float] | None = None,
-        *,
-        settled: bool = True,
     ) -> dict[str, float]:
         total = -(-len(order) // batch_size)
         end = total if last is None else min(last, total)
         names = list(self.program.outputs)
         before = [(sums or {}).get(name, 0.0) for name in names]
+        current = self._current()
         with self._turn:
-            found = self._run(
-                data, order, batch_size, table, first, end, names, before, settled=settled
-            )
+            self._take(current)
+            found = self._run(data, order, batch_size, table, first, end, names, before)
         return dict(zip(names, found, strict=True))
 
     def blocks(self, data: Mapping[Input, Array], block: int = 4096) -> dict[str, Array]:
@@ -95,6 +97,7 @@ class NativeRunner:
         # Sums over rows as a step makes them, perhaps slice by slice; rows from a run that keeps them.
         for kept in (False, True):
             watching.state = State(self.state.precision, dict(before))
+            watching._take(watching.state.arrays)
             rows = watching._whole(data, scalars, kept=kept)
             for value in values:
                 batched = any(d is BATCH for d in value.shape)
@@ -128,13 +131,7 @@ class NativeRunner:
         before: Sequence[float] = (),
         *,
         kept: bool = False,
-        settled: bool = True,
     ) -> list[float]:
-        for parameter, buffer in self._parameters:
-            array = self.state.arrays[parameter]
-            if self._there.get(parameter) is not array:  # arrays are replaced, never written into
-                self._runner.write(buffer, np.ascontiguousarray(array).reshape(-1))
-                self._there[parameter] = array
         sources = [
             (self.buffers[leaf], _rows(array, self.state.dtype))
             for leaf, array in data.items()
@@ -161,38 +158,46 @@ class NativeRunner:
                 threading.current_thread() is threading.main_thread(),  # which hears signals
             )
         except BaseException as error:
-            if self._behind:  # the steps that are done count
-                self._settle()
-            self._there.clear()  # some steps may be done
+            if self.state.newer is not self:
+                self._there.clear()  # some steps may be done
             if isinstance(error, IndexError):
                 raise DataError(f"The data do not fit the model: {error}.") from error
             raise
-        self._behind = not settled
-        if settled:
-            self._settle()
+        if self._changed:
+            self.state.newer = self
+            for parameter, *_ in self._changed:
+                self._there.pop(parameter, None)
         return list(sums)
 
-    def settle(self) -> None:
-        with self._turn:
-            if self._behind:
-                self._settle()
+    def _current(self) -> Mapping[Parameter, Array]:
+        """The state's arrays, where others may have changed them.
 
-    def _settle(self) -> None:
-        for parameter, buffer, size in self._changed:
-            array = self._runner.read(buffer, *size).reshape(parameter.shape)
-            self.state.arrays[parameter] = self._there[parameter] = array
-        self._behind = False
+        Whoever looks at them waits for this runner's turn to end, so they are asked for before it begins.
+        """
+        return {} if self.state.newer is self else self.state.arrays
+
+    def _take(self, arrays: Mapping[Parameter, Array]) -> None:
+        for parameter, buffer in self._parameters if arrays else ():
+            array = arrays[parameter]
+            if self._there.get(parameter) is not array:  # arrays are replaced, never written into
+                self._runner.write(buffer, np.ascontiguousarray(array).reshape(-1))
+                self._there[parameter] = array
+
+    def bring(self, arrays: dict[Parameter, Array]) -> None:
+        with self._turn:
+            dtype = self.state.dtype
+            wanted = [(b, rows, np.empty(shape, dtype)) for _, b, rows, shape in self._changed]
+            self._runner.read(wanted)
+            for (parameter, *_), (_, _, array) in zip(self._changed, wanted, strict=True):
+                arrays[parameter] = self._there[parameter] = array
 
     def _read(self, value: Value, rows: int) -> Array:
-        shape = tuple(rows if not isinstance(d, int) else d for d in value.shape)
-        buffer = self.buffers[value]
-        if value.kind == "int":
-            return np.asarray(self._runner.read_integers(buffer, int(np.prod(shape)))).reshape(
-                shape
-            )
+        shape = tuple(d if isinstance(d, int) else rows for d in value.shape)
+        found: Array = np.empty(shape, np.int64 if value.kind == "int" else self.state.dtype)
         batched = bool(value.shape) and not isinstance(value.shape[0], int)
-        size = (rows, int(np.prod(shape[1:], dtype=int))) if batched else _size(shape)
-        return np.asarray(self._runner.read(buffer, *size)).reshape(shape)
+        height = found.size if value.kind == "int" else rows if batched else _rows_of(shape)
+        self._runner.read([(self.buffers[value], height, found)])
+        return found
 
 
 class Native:
@@ -204,13 +209,14 @@ class Native:
         return NativeRunner(program, state, threads)
 
 
-def _size(shape: Shape) -> tuple[int, int]:
-    """Rows and columns of a parameter's buffer."""
-    rows, columns = 1, 1
-    for dimension in shape:
-        assert isinstance(dimension, int)
-        rows, columns = rows * columns, dimension
-    return rows, columns
+def _sizes(shape: Shape) -> tuple[int, ...]:
+    """A parameter's shape, which has no batch dimension."""
+    return tuple(d for d in shape if isinstance(d, int))
+
+
+def _rows_of(shape: Shape) -> int:
+    """Rows of the matrix a parameter is kept as: its last dimension is the columns."""
+    return math.prod(_sizes(shape[:-1]))
 
 
 def _rows(array: Any, dtype: np.dtype[Any]) -> Array:
