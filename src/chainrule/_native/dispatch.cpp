@@ -3,6 +3,11 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
+
+#if defined(CHAINRULE_WITH_AMX)
+#include <cpuid.h>
+#endif
 
 #include "kernels.hpp"
 
@@ -19,6 +24,11 @@ CHAINRULE_TABLES(avx2)
 #endif
 CHAINRULE_TABLES(portable)
 #undef CHAINRULE_TABLES
+#if defined(CHAINRULE_WITH_AMX)
+namespace amx {
+extern const Bfloat16Tiles tiles;
+}
+#endif
 
 namespace {
 
@@ -29,14 +39,45 @@ struct InstructionSet {
     const Kernels<double>* of_double;
 };
 
+#if defined(__x86_64__)
+bool has_avx512() {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+}
+#endif
+
+#if defined(CHAINRULE_WITH_AMX)
+// Tiles, their products of bfloat16 and AVX-512's rounding to it; and a system that saves tiles.
+bool has_amx() {
+    unsigned a, b, c, d, last = 0;
+    if (!has_avx512() || !__get_cpuid_count(7, 0, &last, &b, &c, &d) || last < 1) return false;
+    const bool tiles = (d >> 24 & 1) && (d >> 22 & 1);
+    if (!tiles || !__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a >> 5 & 1)) return false;
+    unsigned saved, upper;
+    asm volatile("xgetbv" : "=a"(saved), "=d"(upper) : "c"(0));
+    return (saved >> 17 & 3) == 3;
+}
+
+template <class T>
+Kernels<T> named_amx(Kernels<T> table) {
+    table.isa = "amx";
+    if constexpr (std::is_same_v<T, float>) table.tiles = &amx::tiles;
+    return table;
+}
+#endif
+
 // Those compiled, fastest first.
 auto& instruction_set_table() {
+#if defined(CHAINRULE_WITH_AMX)
+    static const auto amx_float = named_amx(avx512::float_table);
+    static const auto amx_double = named_amx(avx512::double_table);
+#endif
     static const InstructionSet sets[] = {
+#if defined(CHAINRULE_WITH_AMX)
+        {"amx", has_amx(), &amx_float, &amx_double},
+#endif
 #if defined(__x86_64__)
-        {"avx512",
-         __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"),
-         &avx512::float_table, &avx512::double_table},
+        {"avx512", has_avx512(), &avx512::float_table, &avx512::double_table},
         {"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
          &avx2::float_table, &avx2::double_table},
 #endif

@@ -14,7 +14,7 @@ namespace {
 // Steps of the left matrix that stay in the second cache while panels of the right one pass by, and
 // steps of a panel of the right one that stay in the first: 512 and 32 KiB.
 constexpr int steps_at_hand = 256, steps_nearest = 16;
-constexpr int most_strip = 8;  // blocks of rows that a product takes at once
+constexpr int most_strip = 8;                   // blocks of rows that a product takes at once
 constexpr int most_samples = 128 * tile_depth;  // of a sum over rows, packed at once
 constexpr int block_size = tile_side * tile_side;
 
@@ -150,10 +150,9 @@ void Instructions<T>::tiles_nn(int number, const Workspace<T>& at, T* scratch, i
                                 depth, false, room.right);
             else
                 tiles.pack_columns(b + panel * b_panel, depth, false, room.right);
-            float* const out = instruction.out < 0
-                                   ? room.own
-                                   : at.data(instruction.out) + panel * a_panel +
-                                         static_cast<std::size_t>(row) * tile_side;
+            float* const out = instruction.out < 0 ? room.own
+                                                   : at.data(instruction.out) + panel * a_panel +
+                                                         static_cast<std::size_t>(row) * tile_side;
             int step = 0;
             do {
                 const int several = std::min(steps_nearest, steps - step);

@@ -170,8 +170,8 @@ struct Kernels {
     const Bfloat16Tiles* tiles = nullptr;  // null where there are none, and for doubles
 };
 
-// The table of an instruction set ("amx", "avx512", "avx2", "portable"), or null where it was not compiled
-// or this machine lacks it.
+// The table of an instruction set ("amx", "avx512", "avx2", "portable"), or null where it was not
+// compiled or this machine lacks it.
 template <class T>
 const Kernels<T>* kernels(const char* isa);
 

@@ -42,7 +42,7 @@ nb::dict opcodes() {
 
 nb::list instruction_sets() {
     nb::list present;
-    for (const char* isa : {"avx512", "avx2", "portable"})
+    for (const char* isa : {"amx", "avx512", "avx2", "portable"})
         if (chainrule::kernels<float>(isa)) present.append(isa);
     return present;
 }
@@ -56,6 +56,13 @@ NB_MODULE(_native, m) {
     m.def("opcodes", opcodes, "The micro-operations that have a kernel: name to number.");
     m.def("chosen_isa", chosen_isa,
           "The instruction set in use: the fastest of this machine, or what CHAINRULE_ISA names.");
+    m.def(
+        "bfloat16_tiles",
+        [] {
+            const Bfloat16Tiles* tiles = kernels<float>(chosen_isa())->tiles;
+            return tiles && tiles->permitted();
+        },
+        "Whether the instruction set in use multiplies numbers rounded to bfloat16 on tiles.");
     m.def("instruction_sets", instruction_sets, "Those compiled in that this machine has.");
     m.def("words", drawn<std::uint32_t, philox_words>, "seed"_a, "counter"_a, "stream"_a, "n"_a,
           "See chainrule.random.words.");

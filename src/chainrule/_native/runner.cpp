@@ -57,8 +57,8 @@ bool Runner<T>::find_phases() {
             phase = Phase::rows;
         } else if (takes_rows) {
             const bool product = is_sum_product(instruction.op);
-            const bool known = product || instruction.op == Opcode::total ||
-                               instruction.op == Opcode::column_sum;
+            const bool known =
+                product || instruction.op == Opcode::total || instruction.op == Opcode::column_sum;
             if (!known || (product && !of_batch(instruction.b))) return false;
             phase = Phase::sums;
         } else {
@@ -158,10 +158,10 @@ int Runner<T>::slice_rows(int rows) const {
     // What the products read and write, which is the same whoever looks at values in between.
     for (const Instruction& instruction : plan_.instructions)
         if (is_row_product(instruction.op) && plan_.buffers[instruction.a].rows == batch_rows)
-            row_bytes += (shared_.panels_of(instruction.a) +
-                          2 * rounded_up(shared_.columns_of_product(instruction),
-                                         kernels_.panel_width)) *
-                         kernels_.panel_width * sizeof(T);
+            row_bytes +=
+                (shared_.panels_of(instruction.a) +
+                 2 * rounded_up(shared_.columns_of_product(instruction), kernels_.panel_width)) *
+                kernels_.panel_width * sizeof(T);
     for (std::size_t i = 0; i < phases_.size(); ++i)
         if (phases_[i] == Phase::sums)
             sum_bytes += instructions_.sum_size(static_cast<int>(i), shared_) * sizeof(T);

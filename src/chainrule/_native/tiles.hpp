@@ -1,6 +1,6 @@
-// Products on tiles of bfloat16: packing, which rounds, and the multiplication; layout and contract:
-// kernels.hpp. With CHAINRULE_AMX the processor multiplies; without, plain loops do the same
-// additions in the same order, for tests on other machines.
+// Products on tiles of bfloat16: packing, which rounds, and the multiplication; layout and
+// contract: kernels.hpp. With CHAINRULE_AMX the processor multiplies; without, plain loops do the
+// same additions in the same order, for tests on other machines.
 //
 // Of each 32 of the depth the even and the odd numbers form a chain of fused multiply-adds each,
 // from zero; both chains are added, then that to the sum so far. Nothing depends on where in a tile
@@ -137,8 +137,8 @@ static void begin() {
 
 static void end() { _tile_release(); }
 
-// Sums 0 and 1 are those of the upper rows, 2 and 3 of the lower ones; 4 and 5 are tiles of the left
-// factor, 6 and 7 of the right one.
+// Sums 0 and 1 are those of the upper rows, 2 and 3 of the lower ones; 4 and 5 are tiles of the
+// left factor, 6 and 7 of the right one.
 template <bool lower, bool wide>
 static void multiply_tiles(const std::uint32_t* left, const std::uint32_t* right, int steps,
                            bool continues, float* out) {
@@ -203,8 +203,8 @@ static void multiply_tiles(const std::uint32_t* left, const std::uint32_t* right
                 float chains[2] = {};
                 for (int k = 0; k < lanes; ++k)
                     for (int which = 0; which < 2; ++which)
-                        chains[which] = __builtin_fmaf(
-                            half_of(a[k], which), half_of(b[k * lanes], which), chains[which]);
+                        chains[which] = __builtin_fmaf(half_of(a[k], which),
+                                                       half_of(b[k * lanes], which), chains[which]);
                 sum += chains[0] + chains[1];
             }
             out[i * tile_side + j] = sum;
