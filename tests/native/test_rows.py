@@ -25,7 +25,7 @@ seeds = st.integers(0, 2**32 - 1)
 scales = st.sampled_from((0.0, 1.0, 30.0, 1000.0))
 
 TO_MATRIX = ("softmax", "log_softmax")
-TO_NUMBERS = ("row_sum", "row_max", "row_argmax")
+TO_NUMBERS = ("row_sum", "row_sum_of_squares", "row_max", "row_argmax")
 
 
 @pytest.fixture(params=["avx512", "avx2", "portable"], scope="module")
@@ -102,6 +102,10 @@ def test_reductions_of_rows_are_numpys(
     bound = columns * np.finfo(dtype).eps * np.abs(x).sum(axis=1, dtype=np.float64)
     exact = x.sum(axis=1, dtype=np.float64)
     assert np.all(np.abs(testing.row_sum(isa, x, []) - exact) <= bound)
+    squares = np.square(x, dtype=np.float64)
+    bound = columns * np.finfo(dtype).eps * squares.sum(axis=1)
+    found = testing.row_sum_of_squares(isa, x, [])
+    assert np.all(np.abs(found - squares.sum(axis=1)) <= bound)
     assert np.array_equal(testing.row_max(isa, x, []), x.max(axis=1))
     places = testing.row_argmax(isa, x, [])
     assert places.dtype == np.int64

@@ -45,6 +45,7 @@ const std::map<std::string, Opcode> opcode_names{
     {"softmax", Opcode::softmax},
     {"log_softmax", Opcode::log_softmax},
     {"row_sum", Opcode::row_sum},
+    {"row_sum_of_squares", Opcode::row_sum_of_squares},
     {"row_max", Opcode::row_max},
     {"row_argmax", Opcode::row_argmax},
     {"sparse_cross_entropy", Opcode::sparse_cross_entropy},

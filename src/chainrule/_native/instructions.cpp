@@ -105,6 +105,7 @@ void Instructions<T>::carry_out(int number, Workspace<T>& at, T* scratch, int pa
         case Opcode::softmax:
         case Opcode::log_softmax:
         case Opcode::row_sum:
+        case Opcode::row_sum_of_squares:
         case Opcode::row_max:
         case Opcode::row_argmax:
         case Opcode::sparse_cross_entropy:
@@ -160,7 +161,7 @@ void Instructions<T>::product_nn(int number, const Workspace<T>& at, T* scratch,
         int k = 0;
         do {
             const int deep = std::min(depth_at_once, depth - k);
-            each_tile(count, kernels_.tile_rows, [&](int first, int n) {
+            each_tile(count, kernels_.tile_rows * 2 / vectors, [&](int first, int n) {
                 kernels_.nn(
                     a + (k / panel_) * a_panel + static_cast<std::size_t>(row + first) * panel_,
                     a_panel, deep, b + static_cast<std::size_t>(k) * panel_, n, vectors, k > 0,
@@ -184,7 +185,7 @@ void Instructions<T>::tn_block(const Instruction& instruction, const Workspace<T
     const int vectors = at.columns_of(instruction.b) - panel * panel_ > panel_ / 2 ? 2 : 1;
     const T* x = at.data(instruction.a) + static_cast<std::size_t>(source) * samples * panel_;
     const T* d = at.data(instruction.b) + static_cast<std::size_t>(panel) * samples * panel_;
-    each_tile(count, kernels_.tile_rows, [&](int first, int n) {
+    each_tile(count, kernels_.tile_rows * 2 / vectors, [&](int first, int n) {
         kernels_.tn(x + first, d, samples, n, vectors, continues, block + first * panel_);
     });
 }
@@ -270,6 +271,9 @@ void Instructions<T>::rowwise(const Instruction& instruction, const Workspace<T>
             break;
         case Opcode::row_sum:
             kernels_.row_sum(a, rows, columns, begin, end, at.data(out));
+            break;
+        case Opcode::row_sum_of_squares:
+            kernels_.row_sum_of_squares(a, rows, columns, begin, end, at.data(out));
             break;
         case Opcode::row_max:
             kernels_.row_max(a, rows, columns, begin, end, at.data(out));

@@ -26,6 +26,7 @@ constexpr Kernels<T> table = {
     .softmax = softmax<T>,
     .log_softmax = log_softmax<T>,
     .row_sum = row_sum<T>,
+    .row_sum_of_squares = row_sum_of_squares<T>,
     .row_max = row_max<T>,
     .row_argmax = row_argmax<T>,
     .sparse_cross_entropy = sparse_cross_entropy<T>,

@@ -132,15 +132,17 @@ template <class T>
 struct Kernels {
     const char* isa;
     int vector_width, panel_width;
-    int tile_rows;  // the most rows of a tile of `nn` and `tn`; at most max_block_rows
+    // The most rows of a tile of `nn` and `tn` that is two vectors wide; of one that is one vector
+    // wide, twice as many. At most max_block_rows.
+    int tile_rows;
 
     // The micro-operations in order, on a block of `rows` ≤ max_block_rows. `scratch` holds
     // (registers + operands) × max_block_rows × panel_width elements.
     void (*elementwise)(const MicroOp* code, int length, const Operand<T>* operands,
                         int operand_count, int rows, T* scratch);
 
-    // Products, one tile: out, a block of `rows` ≤ tile_rows; only its first `vectors` (1 or 2)
-    // vectors are computed. Sums run over ascending k, in one chain of fused multiply-adds for each
+    // Products, one tile: out, a block of `rows`; only its first `vectors` (1 or 2) vectors are
+    // computed. Sums run over ascending k, in one chain of fused multiply-adds for each
     // element, which begins at what `out` holds if it `continues` and at zero otherwise.
     // nn: out(i, j) = Σₖ a(i, k) b(k, j); `a` is at row i = 0 of its panel 0, whose panels are
     // `a_panel` elements apart; `b` is one panel, k rows.
@@ -156,6 +158,8 @@ struct Kernels {
     void (*softmax)(const T* x, int rows, int columns, int first, int last, T* out);
     void (*log_softmax)(const T* x, int rows, int columns, int first, int last, T* out);
     void (*row_sum)(const T* x, int rows, int columns, int first, int last, T* column_out);
+    void (*row_sum_of_squares)(const T* x, int rows, int columns, int first, int last,
+                               T* column_out);
     void (*row_max)(const T* x, int rows, int columns, int first, int last, T* column_out);
     void (*row_argmax)(const T* x, int rows, int columns, int first, int last, std::int64_t* out);
     // log Σⱼ exp xⱼ − x[label] of each row; where `error` is not null also its derivative by x, the

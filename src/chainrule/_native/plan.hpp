@@ -23,6 +23,7 @@ enum class Opcode : std::uint8_t {
     softmax,
     log_softmax,  // of each row
     row_sum,
+    row_sum_of_squares,
     row_max,               // matrix → column
     row_argmax,            // matrix → column of integers
     sparse_cross_entropy,  // logits a, labels b → column; its derivative → the matrix `also`

@@ -26,7 +26,7 @@ CHAINRULE_INLINE void add_products(Tile<T, rows, vectors>& tile, const T* left, 
     typename S::V b[vectors];
 #pragma GCC unroll 2
     for (int v = 0; v < vectors; ++v) b[v] = S::load(right + v * S::width);
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int r = 0; r < rows; ++r) {
         const typename S::V a = S::set1(left[r * stride]);
 #pragma GCC unroll 2
@@ -37,7 +37,7 @@ CHAINRULE_INLINE void add_products(Tile<T, rows, vectors>& tile, const T* left, 
 template <class T, int rows, int vectors>
 CHAINRULE_INLINE void store_sums(const Tile<T, rows, vectors>& tile, T* out) {
     using S = Simd<T>;
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; ++v)
@@ -49,7 +49,7 @@ CHAINRULE_INLINE Tile<T, rows, vectors> first_sums(const T* out, bool continues)
     using S = Simd<T>;
     Tile<T, rows, vectors> tile{};
     if (continues)
-#pragma GCC unroll 16
+#pragma GCC unroll 24
         for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 2
             for (int v = 0; v < vectors; ++v)
@@ -64,7 +64,7 @@ void nn_tile(const T* a, std::size_t a_panel, int k, const T* b, bool continues,
     for (int begin = 0; begin < k; begin += width, a += a_panel) {
         const int count = k - begin < width ? k - begin : width;
         // The next panel may lie in another page, out of the hardware prefetcher's reach.
-#pragma GCC unroll 16
+#pragma GCC unroll 24
         for (int r = 0; r < rows; ++r) __builtin_prefetch(a + a_panel + r * width);
 #pragma GCC unroll 1
         for (int j = 0; j < count; ++j, b += width) add_products(tile, a + j, width, b);
@@ -81,8 +81,9 @@ void tn_tile(const T* x, const T* d, int samples, bool continues, T* out) {
     store_sums(tile, out);
 }
 
-// The tiles of 1, 2, ... tile_rows rows.
-template <class T, int vectors, class Rows = std::make_integer_sequence<int, tile_rows>>
+// The tiles of 1, 2, ... tile_rows rows, or twice as many of one vector: as many sums.
+template <class T, int vectors,
+          class Rows = std::make_integer_sequence<int, tile_rows * 2 / vectors>>
 struct Tiles;
 
 template <class T, int vectors, int... row>

@@ -180,17 +180,33 @@ void log_softmax(const T* x, int rows, int columns, int first, int last, T* out)
     }
 }
 
-template <class T>
-void row_sum(const T* x, int rows, int columns, int first, int last, T* column_out) {
+// Sums over each row of what `add` makes of the sum so far and the next elements.
+template <class T, class Add>
+CHAINRULE_INLINE void sum_rows(const T* x, int rows, int columns, int first, int last,
+                               T* column_out, Add add) {
     using S = Simd<T>;
     for (int r = first; r < last; ++r) {
         const T* row = x + static_cast<std::size_t>(r) * panel_width<T>;
         typename S::V sum = S::zero();
         each_vector<T>(rows, columns, [&](std::size_t offset, typename S::I mask) {
-            sum += S::select(mask, S::load(row + offset), S::zero());
+            sum = add(sum, S::select(mask, S::load(row + offset), S::zero()));
         });
         column_out[r] = sum_of_lanes<T>(sum)[0];
     }
+}
+
+template <class T>
+void row_sum(const T* x, int rows, int columns, int first, int last, T* column_out) {
+    using V = typename Simd<T>::V;
+    sum_rows(x, rows, columns, first, last, column_out,
+             [](V sum, V more) CHAINRULE_INLINED { return sum + more; });
+}
+
+template <class T>
+void row_sum_of_squares(const T* x, int rows, int columns, int first, int last, T* column_out) {
+    using V = typename Simd<T>::V;
+    sum_rows(x, rows, columns, first, last, column_out,
+             [](V sum, V more) CHAINRULE_INLINED { return Simd<T>::fma(more, more, sum); });
 }
 
 template <class T>

@@ -66,9 +66,48 @@ struct Simd {
     // As NumPy's maximum and minimum: NaN where either is NaN.
     CHAINRULE_INLINE V max(V a, V b) { return select((a > b) | (a != a), a, b); }
     CHAINRULE_INLINE V min(V a, V b) { return select((a < b) | (a != a), a, b); }
-    // As above for a bound that is no NaN; a NaN stays what it is.
-    CHAINRULE_INLINE V at_least(V a, V bound) { return bound > a ? bound : a; }
-    CHAINRULE_INLINE V at_most(V a, V bound) { return bound < a ? bound : a; }
+    // As above for a bound that is no NaN; a NaN stays what it is. x86's own instructions say just
+    // this, if `a` is the second operand.
+    CHAINRULE_INLINE V at_least(V a, V bound) {
+#if CHAINRULE_AVX512
+        if constexpr (std::is_same_v<T, float>)
+            return (V)_mm512_maskz_max_ps(0xffff, (__m512)bound, (__m512)a);
+        else
+            return (V)_mm512_maskz_max_pd(0xff, (__m512d)bound, (__m512d)a);
+#elif CHAINRULE_AVX2
+        if constexpr (std::is_same_v<T, float>)
+            return (V)_mm256_max_ps((__m256)bound, (__m256)a);
+        else
+            return (V)_mm256_max_pd((__m256d)bound, (__m256d)a);
+#elif CHAINRULE_SSE2
+        if constexpr (std::is_same_v<T, float>)
+            return (V)_mm_max_ps((__m128)bound, (__m128)a);
+        else
+            return (V)_mm_max_pd((__m128d)bound, (__m128d)a);
+#else
+        return bound > a ? bound : a;
+#endif
+    }
+    CHAINRULE_INLINE V at_most(V a, V bound) {
+#if CHAINRULE_AVX512
+        if constexpr (std::is_same_v<T, float>)
+            return (V)_mm512_maskz_min_ps(0xffff, (__m512)bound, (__m512)a);
+        else
+            return (V)_mm512_maskz_min_pd(0xff, (__m512d)bound, (__m512d)a);
+#elif CHAINRULE_AVX2
+        if constexpr (std::is_same_v<T, float>)
+            return (V)_mm256_min_ps((__m256)bound, (__m256)a);
+        else
+            return (V)_mm256_min_pd((__m256d)bound, (__m256d)a);
+#elif CHAINRULE_SSE2
+        if constexpr (std::is_same_v<T, float>)
+            return (V)_mm_min_ps((__m128)bound, (__m128)a);
+        else
+            return (V)_mm_min_pd((__m128d)bound, (__m128d)a);
+#else
+        return bound < a ? bound : a;
+#endif
+    }
     static constexpr Int sign_bit = static_cast<Int>(UInt{1} << (8 * sizeof(T) - 1));
     CHAINRULE_INLINE V abs(V a) { return real(bits(a) & set1i(~sign_bit)); }
     CHAINRULE_INLINE V copy_sign(V a, V sign) {

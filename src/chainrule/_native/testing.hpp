@@ -84,7 +84,8 @@ struct Panels {
     }
 };
 
-// The product of a (rows, k) or its transpose and b, in tiles of at most `tile_rows` rows.
+// The product of a (rows, k) or its transpose and b, in tiles of at most `tile_rows` rows where
+// they are two vectors wide, and twice as many where they are one.
 template <typename T, bool transposed>
 auto product(const std::string& isa, const Matrix<T>& a, const Matrix<T>& b, int tile_rows) {
     const auto& kernels = kernels_of<T>(isa);
@@ -97,7 +98,7 @@ auto product(const std::string& isa, const Matrix<T>& a, const Matrix<T>& b, int
     for (int column = 0; column < out.columns; column += panel) {
         const int vectors = 2 * (out.columns - column) > panel ? 2 : 1;
         for (int row = 0, rows; row < out.rows; row += rows) {
-            rows = std::min(tile_rows, out.rows - row);
+            rows = std::min(tile_rows * 2 / vectors, out.rows - row);
             if constexpr (transposed) {
                 rows = std::min(rows, panel - row % panel);
                 kernels.tn(left.at(0, row), right.at(0, column), k, rows, vectors, false,
@@ -374,6 +375,8 @@ void define_kernels(nb::module_& m) {
     m.def("softmax", rows_to_matrix<T, &Table::softmax>, "isa"_a, "x"_a, "cuts"_a, doc);
     m.def("log_softmax", rows_to_matrix<T, &Table::log_softmax>, "isa"_a, "x"_a, "cuts"_a, doc);
     m.def("row_sum", rows_to_numbers<T, &Table::row_sum>, "isa"_a, "x"_a, "cuts"_a, doc);
+    m.def("row_sum_of_squares", rows_to_numbers<T, &Table::row_sum_of_squares>, "isa"_a, "x"_a,
+          "cuts"_a, doc);
     m.def("row_max", rows_to_numbers<T, &Table::row_max>, "isa"_a, "x"_a, "cuts"_a, doc);
     m.def("row_argmax", row_argmax<T>, "isa"_a, "x"_a, "cuts"_a, doc);
     m.def("sparse_cross_entropy", sparse_cross_entropy<T>, "isa"_a, "x"_a, "labels"_a, "cuts"_a,

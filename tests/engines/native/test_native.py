@@ -222,6 +222,17 @@ def test_sample_and_class_weights_and_metrics_agree() -> None:
         np.testing.assert_allclose(native[0], reference[0], rtol=1e-9)
 
 
+def test_a_sum_of_squares_is_made_in_one_pass() -> None:
+    w = Parameter((40, 30), "w")
+    state = State("float64")
+    state[w] = np.random.default_rng(0).standard_normal((40, 30))
+    program = Program((), {"squares": ops.sum(w**2.0)})
+    plan, _ = lower(program)
+    assert [i.opcode for i in plan.instructions] == ["row_sum_of_squares", "total"]
+    found = Native().prepare(program, state).once({}, {})["squares"]
+    np.testing.assert_allclose(found, np.sum(state[w] ** 2), rtol=1e-12)
+
+
 def test_parameters_that_swap_are_read_before_they_are_written() -> None:
     a, b = Parameter((3,), "a"), Parameter((3,), "b")
     program = Program((), {"sum": total(a)}, assignments=((a, b), (b, a * 2.0)))

@@ -8,7 +8,7 @@ namespace {
 template <class T>
 struct Rows {
     Panels<T> soft, logs, error;
-    std::vector<T> sum, most, loss, loss_alone;
+    std::vector<T> sum, squares, most, loss, loss_alone;
     std::vector<std::int64_t> best;
 
     Rows(const Kernels<T>& k, const Matrix<T>& m, const std::vector<std::int64_t>& labels, int cut)
@@ -16,6 +16,7 @@ struct Rows {
           logs(soft),
           error(soft),
           sum(m.rows),
+          squares(m.rows),
           most(m.rows),
           loss(m.rows),
           loss_alone(m.rows),
@@ -26,6 +27,7 @@ struct Rows {
             k.softmax(data, m.rows, m.columns, first, last, soft.data.data());
             k.log_softmax(data, m.rows, m.columns, first, last, logs.data.data());
             k.row_sum(data, m.rows, m.columns, first, last, sum.data());
+            k.row_sum_of_squares(data, m.rows, m.columns, first, last, squares.data());
             k.row_max(data, m.rows, m.columns, first, last, most.data());
             k.row_argmax(data, m.rows, m.columns, first, last, best.data());
             k.sparse_cross_entropy(data, labels.data(), m.rows, m.columns, first, last, loss.data(),
@@ -35,7 +37,8 @@ struct Rows {
         }
     }
     bool equals(Rows& other) {
-        bool equal = same(sum, other.sum) && same(most, other.most) && same(loss, other.loss) &&
+        bool equal = same(sum, other.sum) && same(squares, other.squares) &&
+                     same(most, other.most) && same(loss, other.loss) &&
                      same(loss_alone, other.loss_alone) && best == other.best;
         for (int i = 0; i < soft.rows; ++i)
             for (int j = 0; j < soft.columns; ++j)
@@ -52,16 +55,18 @@ bool near_loops(Rows<T>& got, const Matrix<T>& m, const std::vector<std::int64_t
     const Wide eps = std::numeric_limits<T>::epsilon(), room = (m.columns + 16) * eps;
     bool near = true;
     for (int i = 0; i < m.rows; ++i) {
-        Wide total = 0, size = 0, exps = 0;
+        Wide total = 0, size = 0, squares = 0, exps = 0;
         int place = 0;
         for (int j = 0; j < m.columns; ++j) {
             total += m(i, j);
             size += std::fabs(m(i, j));
+            squares += Wide{m(i, j)} * m(i, j);
             if (m(i, j) > m(i, place)) place = j;
         }
         const Wide largest = m(i, place);
         for (int j = 0; j < m.columns; ++j) exps += std::exp(m(i, j) - largest);
         near &= std::fabs(got.sum[i] - total) <= m.columns * eps * size;
+        near &= std::fabs(got.squares[i] - squares) <= m.columns * eps * squares;
         near &= got.most[i] == m(i, place) && got.best[i] == place;
         const bool known = 0 <= labels[i] && labels[i] < m.columns;
         for (int j = 0; j < m.columns; ++j) {

@@ -20,7 +20,8 @@ def drop_unread(drafts: Iterable[Draft], wanted: set[int]) -> None:
         draft.code = code[::-1]
         if draft.also not in wanted:
             draft.also = -1
-        if not code and draft.out not in wanted and draft.also < 0:
+        read = draft.out >= 0 and draft.out in wanted
+        if not (code or read or draft.also >= 0):
             draft.opcode = ""
         elif draft.opcode:
             wanted.update((draft.a, draft.b))

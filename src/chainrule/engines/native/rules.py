@@ -87,17 +87,19 @@ def _sum(drafting: Drafting, value: Value, sources: list[int]) -> int:
     axes = op.reduced(rank)
     if own == wanted:
         return x
+    by_row = "row_sum"
+    inner = value.inputs[0]
+    if inner.op is not None and inner.op.name == "square" and own.layout == "matrix":
+        x, by_row = drafting.slot_of[inner.inputs[0]], "row_sum_of_squares"
     if wanted == SCALAR:
         if own.layout == "matrix":
-            if own.rows == 1:
-                own = Space("matrix", own.rows, own.columns)
-            x = drafting.instruction("row_sum", Space("column", own.rows), x)
+            x = drafting.instruction(by_row, Space("column", own.rows), x)
         return drafting.instruction("total", SCALAR, x)
     if rank == 2 and axes == (0,):
         if own.layout == "matrix" and wanted == Space("matrix", 1, own.columns):
-            return drafting.instruction("column_sum", wanted, x)
+            return drafting.instruction("column_sum", wanted, sources[0])
     elif axes == tuple(range(1, rank)) and wanted.layout == "column" and own.layout == "matrix":
-        return drafting.instruction("row_sum", wanted, x)
+        return drafting.instruction(by_row, wanted, x)
     raise NoKernel(value, f"over axes {axes} of {value.inputs[0].shape}")
 
 
