@@ -26,14 +26,17 @@ Matrix<T> turned(const Matrix<T>& m) {
     return made;
 }
 
-// f(row, column, rows, vectors) for the tiles of at most `most` rows of a product.
+// f(row, column, rows, vectors) for the tiles of a product: of at most `most` rows where they are
+// two vectors wide, twice as many where they are one; none goes on beyond a multiple of `end` rows.
 template <class F>
-void each_tile(int rows, int columns, int panel, int most, F f) {
-    for (int column = 0; column < columns; column += panel)
+void each_tile(int rows, int columns, int panel, int most, int end, F f) {
+    for (int column = 0; column < columns; column += panel) {
+        const int vectors = 2 * (columns - column) > panel ? 2 : 1;
         for (int row = 0, n; row < rows; row += n) {
-            n = std::min({most, rows - row, panel - row % panel});
-            f(row, column, n, 2 * (columns - column) > panel ? 2 : 1);
+            n = std::min({most * 2 / vectors, rows - row, end - row % end});
+            f(row, column, n, vectors);
         }
+    }
 }
 
 // a b in tiles of at most `most` rows, the sums begun anew at depth `cut`, a whole panel.
@@ -42,12 +45,14 @@ Matrix<T> by_nn(const Kernels<T>& k, const Matrix<T>& a, const Matrix<T>& b, int
     Panels<T> left(a, k.panel_width), right(b, k.panel_width);
     Panels<T> out(a.rows, b.columns, k.panel_width);
     const std::size_t step = static_cast<std::size_t>(a.rows) * k.panel_width;
-    each_tile(a.rows, b.columns, k.panel_width, most, [&](int row, int column, int n, int v) {
-        if (cut > 0)
-            k.nn(left.at(row, 0), step, cut, right.at(0, column), n, v, false, out.at(row, column));
-        k.nn(left.at(row, cut), step, a.columns - cut, right.at(cut, column), n, v, cut > 0,
-             out.at(row, column));
-    });
+    each_tile(a.rows, b.columns, k.panel_width, most, max_block_rows,
+              [&](int row, int column, int n, int v) {
+                  if (cut > 0)
+                      k.nn(left.at(row, 0), step, cut, right.at(0, column), n, v, false,
+                           out.at(row, column));
+                  k.nn(left.at(row, cut), step, a.columns - cut, right.at(cut, column), n, v,
+                       cut > 0, out.at(row, column));
+              });
     Matrix<T> made(a.rows, b.columns);
     from_panels(out.data.data(), made.rows, made.columns, k.panel_width, made.data.data());
     return made;
@@ -58,12 +63,14 @@ template <class T>
 Matrix<T> by_tn(const Kernels<T>& k, const Matrix<T>& x, const Matrix<T>& d, int most, int cut) {
     Panels<T> left(x, k.panel_width), right(d, k.panel_width);
     Panels<T> out(x.columns, d.columns, k.panel_width);
-    each_tile(x.columns, d.columns, k.panel_width, most, [&](int row, int column, int n, int v) {
-        if (cut > 0)
-            k.tn(left.at(0, row), right.at(0, column), cut, n, v, false, out.at(row, column));
-        k.tn(left.at(cut, row), right.at(cut, column), x.rows - cut, n, v, cut > 0,
-             out.at(row, column));
-    });
+    each_tile(x.columns, d.columns, k.panel_width, most, k.panel_width,
+              [&](int row, int column, int n, int v) {
+                  if (cut > 0)
+                      k.tn(left.at(0, row), right.at(0, column), cut, n, v, false,
+                           out.at(row, column));
+                  k.tn(left.at(cut, row), right.at(cut, column), x.rows - cut, n, v, cut > 0,
+                       out.at(row, column));
+              });
     Matrix<T> made(x.columns, d.columns);
     from_panels(out.data.data(), made.rows, made.columns, k.panel_width, made.data.data());
     return made;
@@ -72,7 +79,8 @@ Matrix<T> by_tn(const Kernels<T>& k, const Matrix<T>& x, const Matrix<T>& d, int
 template <class T>
 void check_tiles(const Kernels<T>& k, std::mt19937& rng) {
     const int depth = k.panel_width + 5;
-    const auto a = drawn<T>(rng, 2 * k.tile_rows + 1, depth), b = drawn<T>(rng, depth, 70);
+    const auto a = drawn<T>(rng, 2 * k.tile_rows + 1, depth);
+    const auto b = drawn<T>(rng, depth, 2 * k.panel_width + 3);  // the last tiles one vector wide
     const auto x = turned(a), whole = by_nn(k, a, b, k.tile_rows, 0);
     for (int most = 1; most <= k.tile_rows; ++most) {
         check(by_nn(k, a, b, most, 0).data == whole.data, about(k, "nn in tiles of", most));
