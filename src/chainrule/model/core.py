@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 
 from chainrule import data, engines, schedules, storage
-from chainrule.engines.native import lower
+from chainrule.engines.native import lowered
 from chainrule.engines.program import PRECISIONS, Array, Engine, Precision, Program
 from chainrule.errors import ChainruleError, DataError, UsageError, unknown_name
 from chainrule.families import check, encode
@@ -166,7 +166,7 @@ class Model(WeightedNetwork):
         its result while that is in the nearest cache. Raises `ChainruleError` with the operation's name
         where one has no kernel.
         """
-        return str(lower(self._step().train)[0])
+        return str(lowered(self._step().train, self.precision)[0])
 
     # --- training ---
 

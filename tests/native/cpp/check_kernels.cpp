@@ -49,6 +49,7 @@ int main() {
     check_team();
     check_all<float>();
     check_all<double>();
+    check_tiles();
     std::printf("%d checks, %d failed; by default: %s\n", checks, failures,
                 chainrule::chosen_isa());
     return failures != 0;

@@ -47,6 +47,7 @@ bool fuses(const Kernels<T>& k);
 void check_streams();
 void check_panels();
 void check_team();
+void check_tiles();
 
 inline constexpr int lengths[] = {0, 1, 2, 3, 7, 12, 15, 16, 17, 31, 32, 33, 65};
 

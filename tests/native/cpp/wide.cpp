@@ -3,3 +3,4 @@
 #define CHAINRULE_ISA wide
 #define CHAINRULE_VECTOR 64
 #include "isa.hpp"
+#include "tiles.hpp"

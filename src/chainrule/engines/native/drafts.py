@@ -17,7 +17,8 @@ from chainrule.errors import ChainruleError
 from chainrule.graph import Batch, Input, Op, Shape, Value
 
 SCALAR = Space("scalar")
-WITH_CODE = ("nn", "tn", "column_sum")  # whose result has code run on it, and need not be stored
+PRODUCTS = ("nn", "tn", "nn_bfloat16", "nt_bfloat16", "tn_bfloat16")
+WITH_CODE = (*PRODUCTS, "column_sum")  # whose result has code run on it, and need not be stored
 FUSABLE = ("elementwise", *WITH_CODE)
 PASSING_ON = ("broadcast_to", "stop_gradient")
 CHEAP = ("greater", "greater_equal", "equal", "negative", *PASSING_ON)
@@ -94,8 +95,9 @@ class Draft:
 class Drafting:
     """Drafts in their order. A *slot* is a number for a value, a temporary or a constant."""
 
-    def __init__(self, *, rounded: bool = False) -> None:
+    def __init__(self, *, rounded: bool = False, tiles: bool = False) -> None:
         self.rounded = rounded  # whether products take factors rounded to bfloat16
+        self.tiles = rounded and tiles  # and round them on the way to the processor's tiles
         self.spaces: list[Space] = []  # of each slot
         self.made_by: list[int] = []  # the draft that makes it, -1 for leaves
         self.stored: list[bool] = []  # whether it needs a buffer
@@ -191,7 +193,7 @@ class Drafting:
 
     def factor(self, slot: int) -> int:
         """What a product reads in place of a matrix: the same, rounded where the precision says so."""
-        if not self.rounded:
+        if not self.rounded or self.tiles:
             return slot
         key = ("bfloat16", slot)
         if key not in self._same:

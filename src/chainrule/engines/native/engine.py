@@ -12,11 +12,20 @@ import numpy as np
 from chainrule import _native
 from chainrule.engines.native.lowering import lower
 from chainrule.engines.native.plan import Instruction, Plan
-from chainrule.engines.program import Array, Program, Runner, State, row_count
+from chainrule.engines.program import Array, Precision, Program, Runner, State, row_count
 from chainrule.errors import DataError
 from chainrule.graph import BATCH, Constant, Input, Parameter, Shape, Value
 
 ELEMENTS = frozenset(map(np.dtype, ("float32", "float64", "uint8", "int64")))
+
+
+def lowered(
+    program: Program, precision: Precision, watched: Sequence[Value] = ()
+) -> tuple[Plan, dict[Value, int]]:
+    """What `lower` makes of a program in a precision, on this machine."""
+    rounded = precision == "bfloat16"
+    tiles = rounded and _native.bfloat16_tiles()
+    return lower(program, watched, rounded=rounded, tiles=tiles)
 
 
 class NativeRunner:
@@ -31,7 +40,7 @@ class NativeRunner:
     ) -> None:
         self.program, self.state = program, state
         self.threads = _native.default_threads() if threads is None else threads
-        self.plan, self.buffers = lower(program, watched, rounded=state.precision == "bfloat16")
+        self.plan, self.buffers = lowered(program, state.precision, watched)
         self._runner = _make(self.plan, state.dtype)
         for buffer, value in self.plan.constants.items():
             self._runner.write(buffer, np.ascontiguousarray(value, state.dtype).reshape(-1))

@@ -21,9 +21,14 @@ class Lowering(Drafting):
     """The lowering of one program; `watched` values are stored too, whoever makes them."""
 
     def __init__(
-        self, program: Program, watched: Sequence[Value] = (), *, rounded: bool = False
+        self,
+        program: Program,
+        watched: Sequence[Value] = (),
+        *,
+        rounded: bool = False,
+        tiles: bool = False,
     ) -> None:
-        super().__init__(rounded=rounded)
+        super().__init__(rounded=rounded, tiles=tiles)
         self.program = program
         self.watched = [value for value in watched if value.op is not None]
 
@@ -141,13 +146,18 @@ class Lowering(Drafting):
 
 
 def lower(
-    program: Program, watched: Sequence[Value] = (), *, rounded: bool = False
+    program: Program,
+    watched: Sequence[Value] = (),
+    *,
+    rounded: bool = False,
+    tiles: bool = False,
 ) -> tuple[Plan, dict[Value, int]]:
     """The plan of a program and the buffer of each value that has one; `NoKernel` names what has none.
 
     `watched` values have one for sure: the code that makes them writes it too, and rounds as it does
-    when nobody looks. With `rounded`, products take factors rounded to bfloat16.
+    when nobody looks. With `rounded`, products take factors rounded to bfloat16: with `tiles` the kernels
+    round them on the way, otherwise there are rounded copies of them.
     """
-    lowering = Lowering(program, watched, rounded=rounded)
+    lowering = Lowering(program, watched, rounded=rounded, tiles=tiles)
     plan, buffers = lowering.lower()
     return plan, {v: buffers[s] for v, s in lowering.slot_of.items() if s in buffers}

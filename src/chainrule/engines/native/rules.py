@@ -37,20 +37,28 @@ def _product(drafting: Drafting, value: Value, a: int, b: int, opcode: str) -> i
     left, right = drafting.spaces[a], drafting.spaces[b]
     if opcode == "tn" and left.columns == BATCH_ROWS:
         raise NoKernel(value)
-    rows = left.rows if opcode == "nn" else left.columns
-    return _as(
-        drafting, drafting.instruction(opcode, _shaped(rows, right.columns), a, b), space_of(value)
-    )
+    rows = left.columns if opcode == "tn" else left.rows
+    columns = right.rows if opcode == "nt" else right.columns
+    if drafting.tiles:
+        opcode += "_bfloat16"
+    made = drafting.instruction(opcode, _shaped(rows, columns), a, b)
+    return _as(drafting, made, space_of(value))
 
 
 def _shaped(rows: int, columns: int) -> Space:
     return SCALAR if (rows, columns) == (1, 1) else Space("matrix", rows, columns)
 
 
-def _transposed(drafting: Drafting, value: Value, slot: int) -> int:
+def _not_a_batch(drafting: Drafting, value: Value, slot: int) -> Space:
+    """The space of a matrix that can be transposed."""
     space = drafting.spaces[_matrix(drafting, slot)]
     if space.rows == BATCH_ROWS:
         raise NoKernel(value, "of a transposed batch")
+    return space
+
+
+def _transposed(drafting: Drafting, value: Value, slot: int) -> int:
+    space = _not_a_batch(drafting, value, slot)
     if space == SCALAR:
         return slot
     return drafting.instruction("transpose", _shaped(space.columns, space.rows), slot)
@@ -59,12 +67,16 @@ def _transposed(drafting: Drafting, value: Value, slot: int) -> int:
 def _matmul(drafting: Drafting, value: Value, sources: list[int]) -> int:
     a, b = sources
     op: Any = value.op
-    if op.transpose_b:
+    by_rows = op.transpose_b and drafting.tiles  # tiles turn what they take
+    if by_rows:
+        _not_a_batch(drafting, value, b)
+    elif op.transpose_b:
         b = _transposed(drafting, value, b)
-    if op.transpose_a and op.transpose_b:
+    if op.transpose_a and not op.transpose_b:
+        return _product(drafting, value, a, b, "tn")
+    if op.transpose_a:
         a = _transposed(drafting, value, a)
-        return _product(drafting, value, a, b, "nn")
-    return _product(drafting, value, a, b, "tn" if op.transpose_a else "nn")
+    return _product(drafting, value, a, b, "nt" if by_rows else "nn")
 
 
 def _affine(drafting: Drafting, value: Value, sources: list[int]) -> int:
