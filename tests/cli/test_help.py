@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from chainrule import activations, losses, optimizers, schedules
+from chainrule.engines.program import PRECISIONS
 from chainrule.experiment.building import NAMED
 from chainrule.experiment.settings import Settings
-from chainrule.model.core import PRECISIONS
 
 Command = Callable[..., Any]
 OPTIONS = {
@@ -28,6 +28,12 @@ OPTIONS = {
     "predict": {"--data-dir", "--out"},
     "show": {"--plot", "--plan", "--json"},
     "data": {"--target", "--data-dir", "--json"},
+    "compare": {
+        *("--target", "--task", "--drop", "--log-target", "--data-dir", "--splits", "--test"),
+        *("--validation", "--metric", "--hidden", "--activation", "--batch-norm", "--dropout"),
+        *("--l2", "--optimizer", "--learning-rate", "--batch-size", "--epochs", "--patience"),
+        *("--seed", "--threads", "--plot", "--json", "--quiet"),
+    },
     "explain": {
         *("--row", "--source", "--data-dir", "--example", "--network", "--step", "--layer"),
         *("--unit", "--path", "--most", "--depth", "--digits", "--decimal", "--as-on-paper"),

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from chainrule.cli.app import DATA, DataDir, _flag, _option, app
+from chainrule.cli.app import app
 from chainrule.cli.grouped import Grouped
+from chainrule.cli.options import DATA, RUN, DataDir, Json, drawn, flag, option, varied
 
 STEP, PART, LOOK, OUT = "Which step", "Which part", "How it looks", "Output"
 EXERCISE, DESCENT = "Exercise", "Descent"
@@ -21,20 +22,17 @@ def _carry_out(module: str, *arguments: Any, **options: Any) -> int:
 
 @app.command(cls=Grouped)
 def explain(
-    run: Annotated[
-        str | None,
-        typer.Argument(metavar="RUN", help="The folder of a run, or a .chainrule file."),
-    ] = None,
+    run: Annotated[str | None, RUN] = None,
     row: Annotated[
-        str | None, _option(DATA, "N[,N…]", "The rows of the batch, counted from 0  [0].")
+        str | None, option(DATA, "N[,N…]", "The rows of the batch, counted from 0  [0].")
     ] = None,
     source: Annotated[
-        str | None, _option(DATA, "SOURCE", "Where the rows come from  [the run's source].")
+        str | None, option(DATA, "SOURCE", "Where the rows come from  [the run's source].")
     ] = None,
     data_dir: DataDir = None,
     example: Annotated[
         str | None,
-        _option(
+        option(
             STEP,
             "NAME",
             "A built-in example instead of a run: koehn, xyz, chain, jacobians, perceptron, xor, softmax.",
@@ -42,42 +40,42 @@ def explain(
     ] = None,
     network: Annotated[
         str | None,
-        _option(STEP, "FILE", "A network in a .toml file, with weights, input and target."),
+        option(STEP, "FILE", "A network in a .toml file, with weights, input and target."),
     ] = None,
     step: Annotated[
-        str, _option(STEP, "K", "next, or how many steps from now on the same rows.")
+        str, option(STEP, "K", "next, or how many steps from now on the same rows.")
     ] = "next",
-    layer: Annotated[str | None, _option(PART, "NAME", "One layer.")] = None,
-    unit: Annotated[str | None, _option(PART, "N", "One unit of the layer, from 0.")] = None,
+    layer: Annotated[str | None, option(PART, "NAME", "One layer.")] = None,
+    unit: Annotated[str | None, option(PART, "N", "One unit of the layer, from 0.")] = None,
     path: Annotated[
-        str | None, _option(PART, "FROM:TO", "All between two numbers, such as x[2]:loss.")
+        str | None, option(PART, "FROM:TO", "All between two numbers, such as x[2]:loss.")
     ] = None,
-    most: Annotated[str, _option(PART, "N", "Lines of one value that are shown.")] = "12",
+    most: Annotated[str, option(PART, "N", "Lines of one value that are shown.")] = "12",
     depth: Annotated[
         bool,
-        _flag(PART, "--depth", "Only the norms of gradients and Jacobians, layer by layer."),
+        flag(PART, "--depth", "Only the norms of gradients and Jacobians, layer by layer."),
     ] = False,
-    digits: Annotated[str, _option(LOOK, "N", "Significant digits.")] = "6",
-    decimal: Annotated[str, _option(LOOK, "SIGN", "point or comma.")] = "point",
+    digits: Annotated[str, option(LOOK, "N", "Significant digits.")] = "6",
+    decimal: Annotated[str, option(LOOK, "SIGN", "point or comma.")] = "point",
     on_paper: Annotated[
         bool,
-        _flag(LOOK, "--as-on-paper", "Go on from rounded numbers, as one does by hand."),
+        flag(LOOK, "--as-on-paper", "Go on from rounded numbers, as one does by hand."),
     ] = False,
     descent: Annotated[
-        bool, _flag(LOOK, "--descent", "δ means −∂L/∂z, so that Δw = η δ a (Koehn's slides).")
+        bool, flag(LOOK, "--descent", "δ means −∂L/∂z, so that Δw = η δ a (Koehn's slides).")
     ] = False,
     by_unit: Annotated[
-        bool, _flag(LOOK, "--by-unit", "Write weights as W[j←i], a unit's weights being a row.")
+        bool, flag(LOOK, "--by-unit", "Write weights as W[j←i], a unit's weights being a row.")
     ] = False,
     out: Annotated[
         str | None,
-        _option(
+        option(
             OUT,
             "FILE",
             "Write .html, .md, .tex, .txt, .csv or .parquet instead (with --depth, .png, .svg or .pdf).",
         ),
     ] = None,
-    steps: Annotated[str, _option(OUT, "N", "Successive training steps on an .html page.")] = "1",
+    steps: Annotated[str, option(OUT, "N", "Successive training steps on an .html page.")] = "1",
 ) -> int:
     """Show every number of a training step, and where it comes from.
 
@@ -89,17 +87,17 @@ def explain(
 @app.command(cls=Grouped)
 def exercise(
     kind: Annotated[
-        str, _option(EXERCISE, "NAME", "forward, backprop, or batch (two rows, averaged).")
+        str, option(EXERCISE, "NAME", "forward, backprop, or batch (two rows, averaged).")
     ] = "backprop",
     layers: Annotated[
-        str, _option(EXERCISE, "WIDTHS", "Inputs, then units of each layer.")
+        str, option(EXERCISE, "WIDTHS", "Inputs, then units of each layer.")
     ] = "2-2-1",
-    seed: Annotated[str, _option(EXERCISE, "N", "The same seed gives the same numbers.")] = "0",
+    seed: Annotated[str, option(EXERCISE, "N", "The same seed gives the same numbers.")] = "0",
     friendly: Annotated[
-        bool, _flag(EXERCISE, "--friendly", "Numbers that come out short, without a calculator.")
+        bool, flag(EXERCISE, "--friendly", "Numbers that come out short, without a calculator.")
     ] = False,
     out: Annotated[
-        str | None, _option(OUT, "DIR", "The folder to write  [exercise-KIND-LAYERS-SEED].")
+        str | None, option(OUT, "DIR", "The folder to write  [exercise-KIND-LAYERS-SEED].")
     ] = None,
 ) -> int:
     """Make a worksheet on back-propagation and its key.
@@ -114,9 +112,7 @@ def check(
     answers: Annotated[
         str, typer.Argument(metavar="ANSWERS", help="An answers.csv that was filled in.")
     ],
-    json: Annotated[
-        bool, _flag(OUT, "--json", "Print one JSON document and nothing else on stdout.")
-    ] = False,
+    json: Annotated[bool, varied(Json, group=OUT)] = False,
 ) -> int:
     """Find the first wrong line of a student's answers.
 
@@ -137,28 +133,24 @@ def descend(
         typer.Argument(metavar="SURFACE", help="bowl, valley, rosenbrock, saddle or wavy."),
     ] = "bowl",
     start: Annotated[
-        str | None, _option(DESCENT, "X[,Y]", "Where to begin  [the surface's].")
+        str | None, option(DESCENT, "X[,Y]", "Where to begin  [the surface's].")
     ] = None,
     learning_rate: Annotated[
-        str | None, _option(DESCENT, "R[,R…]", "Step sizes  [one too small, good, too large].")
+        str | None, option(DESCENT, "R[,R…]", "Step sizes  [one too small, good, too large].")
     ] = None,
-    optimizer: Annotated[str, _option(DESCENT, "NAME", "sgd, adam, rmsprop, adagrad, …")] = "sgd",
-    momentum: Annotated[str | None, _option(DESCENT, "ρ", "A share of the last step.")] = None,
+    optimizer: Annotated[str, option(DESCENT, "NAME", "sgd, adam, rmsprop, adagrad, …")] = "sgd",
+    momentum: Annotated[str | None, option(DESCENT, "ρ", "A share of the last step.")] = None,
     max_steps: Annotated[
-        str | None, _option(DESCENT, "N", "At most so many steps  [the surface's].")
+        str | None, option(DESCENT, "N", "At most so many steps  [the surface's].")
     ] = None,
     tolerance: Annotated[
-        str | None, _option(DESCENT, "ε", "Stop where f changes by less in a step.")
+        str | None, option(DESCENT, "ε", "Stop where f changes by less in a step.")
     ] = None,
     gradient_tolerance: Annotated[
-        str | None, _option(DESCENT, "ε", "Stop where ‖∇f‖ is smaller  [the surface's].")
+        str | None, option(DESCENT, "ε", "Stop where ‖∇f‖ is smaller  [the surface's].")
     ] = None,
-    plot: Annotated[
-        str | None, _option(OUT, "FILE", "Draw the paths into a .png, .svg or .pdf file.")
-    ] = None,
-    json: Annotated[
-        bool, _flag(OUT, "--json", "Print one JSON document and nothing else on stdout.")
-    ] = False,
+    plot: Annotated[str | None, drawn("the paths", OUT)] = None,
+    json: Annotated[bool, varied(Json, group=OUT)] = False,
 ) -> int:
     """Watch gradient descent on a classic surface.
 
