@@ -12,9 +12,8 @@ from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
-from chainrule import data, engines, schedules, storage
-from chainrule.engines.native import lowered
-from chainrule.engines.program import PRECISIONS, Array, Engine, Precision, Program
+from chainrule import data, schedules, storage
+from chainrule.engines.program import Array, Precision
 from chainrule.errors import ChainruleError, DataError, UsageError, unknown_name
 from chainrule.families import check, encode
 from chainrule.graph import Input
@@ -22,8 +21,9 @@ from chainrule.layers.base import Symbol
 from chainrule.layers.network import Network
 from chainrule.losses import BinaryCrossentropy
 from chainrule.model import given, recipe
+from chainrule.model.compiled import CompiledNetwork
+from chainrule.model.examples import Examples
 from chainrule.model.history import History, printer
-from chainrule.model.weights import WeightedNetwork
 from chainrule.training.arrays import (
     input_arrays,
     row_after_row,
@@ -32,11 +32,11 @@ from chainrule.training.arrays import (
 )
 from chainrule.training.events import Event, Listener
 from chainrule.training.loop import Clock, Job, Rows, judged, train
-from chainrule.training.step import Recipe, SlotTable, Step, prediction
+from chainrule.training.step import Step
 from chainrule.training.stopping import EarlyStopping, sorted_out
 
 
-class Model(WeightedNetwork):
+class Model(CompiledNetwork):
     """A network between inputs and outputs that were put together by calling layers (Keras' functional form).
 
     ```python
@@ -79,94 +79,11 @@ class Model(WeightedNetwork):
         model._set_network(network, weights)
         return model
 
-    def __getstate__(self) -> dict[str, Any]:
-        # graphs are made again when needed; some are too deep to be pickled
-        return {**self.__dict__, "_steps": {}, "_prediction": None}
-
     def _prepare(self, seed: int, name: str | None) -> None:
         super()._prepare(seed, name)
-        self.recipe: Recipe | None = None
-        self.engine: Engine = engines.get("auto")
-        self.engine_name = "auto"
-        self.clock = Clock()
         self.history: History | None = None
         self.preprocessing: data.Preprocessing | None = None
         self.target: data.Target | None = None
-        self._settings: dict[str, Any] = {}
-        self._slots: SlotTable = {}
-        self._steps: dict[Any, Step] = {}
-        self._prediction: Program | None = None
-
-    # --- how it is trained ---
-
-    def compile(
-        self,
-        optimizer: Any = "adam",
-        loss: Any = None,
-        metrics: Any = (),
-        *,
-        loss_weights: Any = None,
-        engine: str = "auto",
-        precision: str = "float32",
-    ) -> None:
-        """Say how to train: optimizer, loss, metrics, engine ("auto", "native", "reference") and precision.
-
-        Names (`"adam"`, `"mse"`, `"accuracy"`) or objects. With several outputs, `loss`, `metrics` and
-        `loss_weights` are lists in the outputs' order or dicts by their names; a single loss is every output's.
-        Metrics are means over examples, computed while training; for all others see `chainrule.metrics`.
-
-        The optimizer begins anew, the weights stay; so do the counters that name random draws.
-        """
-        if precision not in PRECISIONS:
-            raise UsageError(f"precision is one of {', '.join(PRECISIONS)}, not {precision!r}.")
-        settings = recipe.settings(optimizer, loss, metrics, loss_weights)
-        self.engine, self.engine_name = engines.get(engine), engine
-        self._settings = settings
-        for slots in self._slots.values():
-            for parameter in slots.values():
-                self.state.arrays.pop(parameter, None)
-        self.state.precision = precision
-        for parameter, array in self.state.arrays.items():
-            self.state[parameter] = array
-        self.recipe, self._slots, self._steps = None, {}, {}
-        self.clock = Clock(self.clock.epochs, self.clock.steps)
-
-    @property
-    def precision(self) -> Precision:
-        """float32 or float64 (which it is before `compile`)."""
-        return self.state.precision
-
-    def _recipe(self) -> Recipe:
-        if not self._settings:
-            raise UsageError("Call model.compile(optimizer, loss) before training or evaluating.")
-        if self.recipe is None:
-            self.recipe = recipe.recipe(self._settings, self._built().output_names)
-        return self.recipe
-
-    def _step(self, *, weighted: bool = False, measured: bool = False) -> Step:
-        network, chosen = self._built(), self._recipe()
-        frozen = tuple(layer.trainable for layer in network.layers)
-        key = (weighted, measured, frozen)
-        if key not in self._steps:
-            step = Step(network, chosen, self._slots, weighted=weighted, measured=measured)
-            for slots in step.slots.values():
-                for name, parameter in slots.items():
-                    if parameter not in self.state.arrays:
-                        fill = chosen.optimizer.slots()[name]
-                        self.state[parameter] = np.full(
-                            cast("tuple[int, ...]", parameter.shape), fill
-                        )
-            self._steps[key] = step
-        return self._steps[key]
-
-    def plan(self) -> str:
-        """How the native engine carries out a training step: its instructions in order, as text.
-
-        Each line is an instruction with what it makes and reads; indented below is the code that runs on
-        its result while that is in the nearest cache. Raises `ChainruleError` with the operation's name
-        where one has no kernel.
-        """
-        return str(lowered(self._step().train, self.precision)[0])
 
     # --- training ---
 
@@ -195,16 +112,16 @@ class Model(WeightedNetwork):
         """
         check(SimpleNamespace(threads=threads), "fit", threads="whole [1, inf) or None")
         stopping, listeners = sorted_out(early_stopping, callbacks)
-        job = self._job(
+        examples = Examples(
             x,
             y,
-            validation_split,
-            validation_data,
-            validation_rows,
-            sample_weight,
-            class_weight,
-            gradient_tolerance is not None,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            validation_rows=validation_rows,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
         )
+        job = self._job(examples, measured=gradient_tolerance is not None)
         job = replace(
             job,
             epochs=epochs,
@@ -263,110 +180,60 @@ class Model(WeightedNetwork):
         What a first fit would learn of a table's columns or of labels is not kept.
         """
         learnt = self.preprocessing, self.target
-        job = self._job(x, y, 0.0, None, None, sample_weight, None, False)
+        job = self._job(Examples(x, y, sample_weight=sample_weight))
         self.preprocessing, self.target = learnt
         return replace(job, batch_size=len(job.training))
 
-    def _job(
-        self,
-        x: Any,
-        y: Any,
-        validation_split: float,
-        validation_data: Any,
-        validation_rows: Any,
-        sample_weight: Any,
-        class_weight: Any,
-        measured: bool,
-    ) -> Job:
+    def _job(self, examples: Examples, *, measured: bool = False) -> Job:
         learnt = self.preprocessing, self.target
         try:
-            return self._prepared(
-                x,
-                y,
-                validation_split,
-                validation_data,
-                validation_rows,
-                sample_weight,
-                class_weight,
-                measured,
-            )
+            return self._prepared(examples, measured)
         except ChainruleError:
             self.preprocessing, self.target = learnt  # nothing is learnt from refused data
             raise
 
-    def _prepared(
-        self,
-        x: Any,
-        y: Any,
-        validation_split: float,
-        validation_data: Any,
-        validation_rows: Any,
-        sample_weight: Any,
-        class_weight: Any,
-        measured: bool,
-    ) -> Job:
-        if (
-            sum((bool(validation_split), validation_data is not None, validation_rows is not None))
-            > 1
-        ):
-            raise UsageError(
-                "Give validation_split, validation_data or validation_rows, only one of them."
-            )
-        places = given.places(x, self.network)
+    def _prepared(self, examples: Examples, measured: bool) -> Job:
+        places = given.places(examples.x, self.network)
         rows = row_count(places[0])
         labels = None
         if self.network is None or len(self.network.outputs) == 1:
-            labels, self.target = given.labels(y, rows, self._settings.get("loss"), self.target)
-        train_rows, held_rows = np.arange(rows), np.arange(0)
-        held_out = "no rows are held out"
-        if validation_split:
-            train_rows, held_rows = data.validation_split(
-                rows, labels=labels, fraction=validation_split, seed=self.seed
+            labels, self.target = given.labels(
+                examples.y, rows, self._settings.get("loss"), self.target
             )
-            # where every class has a single row, none can be spared, and chance decides
-            stratified = labels is not None and len(np.unique(labels)) < rows
-            held_out = data.random_sentence(validation_split, stratified=stratified, seed=self.seed)
-        if validation_rows is not None:
-            held_rows = given.row_numbers(validation_rows, rows)
-            train_rows = np.setdiff1d(train_rows, held_rows)
-            held_out = f"{len(held_rows)} rows chosen by the caller"
+        split = examples.split(rows, labels, self.seed)
         if data.is_frame(places[0]) and self.preprocessing is None:
-            self.preprocessing = data.Preprocessing.fit(places[0][train_rows])
+            self.preprocessing = data.Preprocessing.fit(places[0][split.training])
         arrays = self._inputs(places, build=True)
         network, chosen = self._built(), self._recipe()
-        targets = given.targets(y, network, chosen.losses, self.target, rows)
-        weights = sample_weights(sample_weight, rows)
-        if class_weight is not None:
+        targets = given.targets(examples.y, network, chosen.losses, self.target, rows)
+        weights = sample_weights(examples.sample_weight, rows)
+        if examples.class_weight is not None:
             weights = np.ones(rows) if weights is None else weights
-            weights[train_rows] *= given.weights_by_class(
-                class_weight,
-                [target[train_rows] for target in targets],
+            weights[split.training] *= given.weights_by_class(
+                examples.class_weight,
+                [target[split.training] for target in targets],
                 network,
                 chosen.losses[0],
                 self.target,
             )
         step = self._step(weighted=weights is not None, measured=measured)
         gathered = self._rows(step, arrays, targets, weights)
-        validation = Rows(gathered, held_rows) if len(held_rows) else None
-        if validation_data is not None:
-            if not isinstance(validation_data, (list, tuple)) or len(validation_data) not in (2, 3):
-                raise UsageError("validation_data is (x, y) or (x, y, sample_weight).")
-            vx, vy, *vw = validation_data
-            validation = self._judging_rows(step, vx, vy, vw[0] if vw else None)
-            held_out = "given by the caller"
+        validation = Rows(gathered, split.held_out) if len(split.held_out) else None
+        if examples.validation_data is not None:
+            validation = self._judging_rows(step, *examples.judged_by())
         rate = chosen.optimizer.learning_rate
         return Job(
             step=step,
             engine=self.engine,
             state=self.state,
             schedule=schedules.get(rate),
-            training=Rows(gathered, train_rows),
+            training=Rows(gathered, split.training),
             validation=validation,
             epochs=1,
             batch_size=32,
             seed=self.seed,
             clock=self.clock,
-            held_out=held_out,
+            held_out=split.words,
         )
 
     # --- judging and predicting ---
@@ -422,10 +289,9 @@ class Model(WeightedNetwork):
                 np.empty((0, *cast("tuple[int, ...]", s.shape[1:])), self.state.dtype)
                 for s in network.outputs
             ]
-        if self._prediction is None:
-            self._prediction = prediction(network)
-        runner = self.engine.prepare(self._prediction, self.state)
-        found = runner.blocks(dict(zip(self._prediction.rows, arrays, strict=True)), batch_size)
+        program = self._predictor()
+        runner = self.engine.prepare(program, self.state)
+        found = runner.blocks(dict(zip(program.rows, arrays, strict=True)), batch_size)
         return [found[f"output_{i}"] for i in range(len(network.outputs))]
 
     # --- arrays ---
@@ -486,16 +352,6 @@ class Model(WeightedNetwork):
             ),
         }
         storage.save(path, arrays, document)
-
-    def set_slots(self, arrays: Mapping[str, Array]) -> None:
-        """Put back the optimizer's state that a checkpoint holds, by name ("dense/kernel/velocity").
-
-        A layer that was thawed after the last training has none there, and begins anew.
-        """
-        for slots in self._step().slots.values():
-            for parameter in slots.values():
-                if str(parameter.name) in arrays:
-                    self.state[parameter] = arrays[str(parameter.name)]
 
 
 def _symbols(given: Any, what: str) -> list[Symbol]:

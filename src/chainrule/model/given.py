@@ -60,21 +60,6 @@ def example_shape(x: Any) -> tuple[int, ...]:
     return shape[1:] or (1,)
 
 
-def row_numbers(chosen: Any, rows: int) -> Array:
-    """The numbers of some of `rows` rows, from their numbers or from a mask, without repetition."""
-    found = np.asarray(chosen)
-    if found.dtype == bool and found.shape == (rows,):
-        return cast(Array, np.flatnonzero(found))
-    if found.ndim != 1 or found.dtype.kind not in "iu" or not len(found):
-        raise UsageError(
-            f"validation_rows are row numbers, or true/false for each of {rows} rows, not {chosen!r:.60}."
-        )
-    if found.min() < 0 or found.max() >= rows:
-        wrong = found.min() if found.min() < 0 else found.max()
-        raise UsageError(f"validation_rows names row {wrong}, but x has rows 0 to {rows - 1}.")
-    return np.unique(found)
-
-
 def labels(
     y: Any, rows: int, loss: Any, target: data.Target | None
 ) -> tuple[Array | None, data.Target | None]:
