@@ -701,6 +701,32 @@ def test_validation_rows_are_named_by_number_or_by_a_mask() -> None:
             regressor().fit(X, Y, validation_rows=wrong, verbose=0)
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"validation_split": 0.1, "validation_rows": [0]}, "only one of them"),
+        ({"validation_split": 0.1, "validation_data": (X, Y)}, "only one of them"),
+        ({"validation_rows": [0], "validation_data": (X, Y)}, "only one of them"),
+        ({"validation_data": (X,)}, r"is \(x, y\) or \(x, y, sample_weight\)"),
+        ({"validation_data": X}, r"is \(x, y\) or \(x, y, sample_weight\)"),
+    ],
+)
+def test_validation_is_asked_for_in_one_way(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        regressor().fit(X, Y, verbose=0, **asked)
+
+
+def test_validation_data_of_a_weighted_training_have_their_own_weights() -> None:
+    model, weights = regressor(), np.arange(10.0)
+    held_out = (X[:10], Y[:10], weights)
+    history = model.fit(X, Y, sample_weight=np.ones(60), validation_data=held_out, verbose=0)
+    assert (history.rows, history.validation_rows) == (60, 10)
+    assert history.held_out == "given by the caller"
+    judged = model.evaluate(X[:10], Y[:10], sample_weight=weights)["loss"]
+    assert history.history["val_loss"] == [pytest.approx(judged, rel=1e-6)]
+    assert judged != pytest.approx(model.evaluate(X[:10], Y[:10])["loss"])
+
+
 def test_one_feature_is_enough_as_a_vector_or_a_column() -> None:
     for x in (X[:, 0], X[:, :1]):
         model = regressor()
