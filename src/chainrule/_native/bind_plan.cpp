@@ -118,6 +118,7 @@ Element element_of(const nb::dlpack::dtype& type) {
 }
 
 using AnyRows = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+using AnyArray = nb::ndarray<nb::c_contig, nb::device::cpu>;
 using AnyColumn = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 using Order = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
@@ -126,7 +127,9 @@ std::vector<double> run_plan(Runner<T>& runner, const std::vector<std::pair<int,
                              const std::vector<std::pair<int, AnyColumn>>& columns,
                              const Order& order, std::int64_t batch_size, std::int64_t first,
                              std::int64_t last, const std::vector<int>& summed,
-                             std::vector<double> sums, bool kept, int threads, bool interruptible) {
+                             std::vector<double> sums,
+                             const std::vector<std::pair<int, AnyArray>>& wanted, bool kept,
+                             int threads, bool interruptible) {
     std::vector<Source> sources;
     for (const auto& [buffer, array] : rows)
         sources.push_back({array.data(), element_of(array.dtype()), buffer});
@@ -136,6 +139,12 @@ std::vector<double> run_plan(Runner<T>& runner, const std::vector<std::pair<int,
             table.push_back({static_cast<const double*>(array.data()), nullptr, buffer});
         else
             table.push_back({nullptr, static_cast<const std::uint32_t*>(array.data()), buffer});
+    }
+    std::vector<Destination> destinations;
+    for (const auto& [buffer, array] : wanted) {
+        if (array.dtype() != nb::dtype<T>() && array.dtype() != nb::dtype<std::int64_t>())
+            throw nb::type_error("a buffer is read into its own type or int64");
+        destinations.push_back({array.data(), buffer});
     }
     using clock = std::chrono::steady_clock;
     const auto interrupted = [last = clock::now()]() mutable {
@@ -157,6 +166,7 @@ std::vector<double> run_plan(Runner<T>& runner, const std::vector<std::pair<int,
                     .last = last,
                     .summed = summed,
                     .sums = sums.data(),
+                    .wanted = destinations,
                     .kept = kept,
                     .interrupted = interruptible ? std::function<bool()>(interrupted) : nullptr},
                    threads);
@@ -168,7 +178,6 @@ std::vector<double> run_plan(Runner<T>& runner, const std::vector<std::pair<int,
 
 template <class T>
 void bind(nb::module_& m, const char* name) {
-    using Given = nb::ndarray<nb::c_contig, nb::device::cpu>;
     using Flat = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
     nb::class_<Runner<T>>(m, name, "A plan and its buffers; see chainrule.engines.native.")
         .def("__init__",
@@ -180,7 +189,7 @@ void bind(nb::module_& m, const char* name) {
                  self.write(buffer, values.data(), static_cast<std::int64_t>(values.shape(0)));
              })
         .def("read",
-             [](const Runner<T>& self, const std::vector<std::tuple<int, int, Given>>& wanted) {
+             [](const Runner<T>& self, const std::vector<std::tuple<int, int, AnyArray>>& wanted) {
                  for (const auto& [buffer, rows, to] : wanted) {
                      if (to.dtype() == nb::dtype<T>())
                          self.read(buffer, static_cast<T*>(to.data()), rows);

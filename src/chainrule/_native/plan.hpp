@@ -88,6 +88,13 @@ struct Source {
     int buffer;
 };
 
+// Where a value of each row goes that the caller wants of all rows, in the order they are taken:
+// elements of a plan's own type, or 64-bit integers.
+struct Destination {
+    void* data;
+    int buffer;
+};
+
 // A column of the step table: one number a step for a scalar, or four words for a key.
 struct TableColumn {
     const double* numbers;       // or null

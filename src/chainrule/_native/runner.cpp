@@ -90,9 +90,14 @@ void Runner<T>::write(int buffer, const T* from, std::int64_t size) {
 
 template <class T>
 void Runner<T>::read(int buffer, T* to, int rows) const {
-    const T* from = shared_.data(buffer);
+    read(shared_, buffer, to, rows);
+}
+
+template <class T>
+void Runner<T>::read(const Workspace<T>& at, int buffer, T* to, int rows) const {
+    const T* from = at.data(buffer);
     if (plan_.buffers[buffer].layout == Layout::matrix)
-        from_panels(from, rows, shared_.columns_of(buffer), kernels_.panel_width, to);
+        from_panels(from, rows, at.columns_of(buffer), kernels_.panel_width, to);
     else
         std::copy_n(from, rows, to);
 }
@@ -217,6 +222,19 @@ void Runner<T>::add_sums(const Steps& steps) const {
         steps.sums[i] += static_cast<double>(shared_.data(steps.summed[i])[0]);
 }
 
+// Copies what is wanted of a workspace's rows, of which the first is `row` of all.
+template <class T>
+void Runner<T>::hand_out(const Steps& steps, std::int64_t row, const Workspace<T>& at) const {
+    for (const Destination& to : steps.wanted) {
+        const int columns = std::max(1, at.columns_of(to.buffer));
+        if (plan_.buffers[to.buffer].layout == Layout::integers)
+            std::copy_n(at.integers(to.buffer), static_cast<std::size_t>(at.rows()) * columns,
+                        static_cast<std::int64_t*>(to.data) + row * columns);
+        else
+            read(at, to.buffer, static_cast<T*>(to.data) + row * columns, at.rows());
+    }
+}
+
 template <class T>
 void Runner<T>::run_shared(const Steps& steps, int parts) {
     scratch_.resize(instructions_.scratch_size() * parts);
@@ -242,7 +260,9 @@ void Runner<T>::run_shared(const Steps& steps, int parts) {
                 apart = shared_out_[i];
             }
             if (apart) team_.barrier();
-            if (part == 0) add_sums(steps);
+            if (part > 0) continue;
+            add_sums(steps);
+            hand_out(steps, begin, shared_);
         }
     });
 }
@@ -311,6 +331,7 @@ void Runner<T>::take_slices(const Steps& steps, std::int64_t begin, int rows, in
             else if (phases_[i] == Phase::sums)
                 instructions_.add_up(number, at, sums + sum_places_[i], slice > from, scratch);
         }
+        hand_out(steps, begin + first, at);
     }
 }
 

@@ -32,9 +32,9 @@ class Runner {
     void read_integers(int buffer, std::int64_t* to, int rows) const;
 
     // Steps [first, last): gather the rows, fill the scalars, carry out the instructions, add each
-    // summed scalar buffer to its sum; buffers with the rows of the last batch can be read
-    // afterwards if they are `kept`. At most `threads` threads share the work. Throws
-    // std::out_of_range where an integer names no row of a table.
+    // summed scalar buffer to its sum, and copy what is `wanted` of each row; buffers with the rows
+    // of the last batch can be read afterwards if they are `kept`. At most `threads` threads share
+    // the work. Throws std::out_of_range where an integer names no row of a table.
     struct Steps {
         std::span<const Source> sources;
         std::span<const TableColumn> table;
@@ -42,6 +42,7 @@ class Runner {
         std::int64_t row_count, batch_size, first, last;
         std::span<const int> summed;
         double* sums;
+        std::span<const Destination> wanted;
         bool kept;
         // Asked every few milliseconds, after a whole step, in the caller's thread; may be empty.
         std::function<bool()> interrupted;
@@ -54,6 +55,7 @@ class Runner {
 
     bool find_phases();
     void plan_work(int rows);
+    void read(const Workspace<T>& at, int buffer, T* to, int rows) const;
     void gather(const Source& source, const std::int64_t* chosen, Workspace<T>& at, int part,
                 int parts) const;
     void fill(std::span<const TableColumn> table, std::int64_t step, int rows);
@@ -63,6 +65,7 @@ class Runner {
     void take_slices(const Steps& steps, std::int64_t begin, int rows, int slice_rows, int group,
                      int groups, Workspace<T>& at, T* scratch);
     void add_sums(const Steps& steps) const;
+    void hand_out(const Steps& steps, std::int64_t row, const Workspace<T>& at) const;
     int slice_rows(int rows) const;
     T* scratch(int part) { return scratch_.data() + part * instructions_.scratch_size(); }
 

@@ -182,9 +182,13 @@ class Trainer(Predictor):
 
     def loss(self, examples: Examples, block: int = BLOCK) -> float:
         """The mean of the curve's loss over some rows, without penalty, as the network predicts."""
+        sparse = hasattr(examples.x, "toarray")
+        at_once = block if sparse else max(len(examples.y), 1)
+        parts = (
+            examples.rows(slice(at, at + at_once)) for at in range(0, len(examples.y), at_once)
+        )
         total = 0.0
-        for at in range(0, len(examples.y), block):
-            part = examples.rows(slice(at, at + block))
+        for part in parts:
             order = np.arange(len(part.y))
             total += self._evaluate.steps(self._feed(part), order, block, {})["loss"]
         weight = len(examples.y) if examples.weight is None else float(examples.weight.sum())

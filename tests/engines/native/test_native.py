@@ -272,6 +272,40 @@ def test_the_same_bits_for_any_number_of_threads() -> None:
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [0, 1, 63, 700, 5001])
+def test_values_of_each_row_are_the_same_however_the_rows_are_cut(
+    rows: int, precision: Any
+) -> None:
+    rng = np.random.default_rng(2)
+    x, w = Input((BATCH, 9), name="x"), Parameter((9, 40), "w")
+    v = Parameter((40, 7), "v")
+    hidden = ops.tanh(x @ w)
+    scores = ops.softmax(hidden @ v)
+    program = Program(
+        (x,),
+        {"scores": scores, "best": ops.argmax(scores), "size": total(hidden, -1)},
+    )
+    state = State(precision)
+    state[w], state[v] = rng.standard_normal((9, 40)), rng.standard_normal((40, 7))
+    data = {x: rng.standard_normal((rows, 9)).astype(state.dtype)}
+    once = Native().prepare(program, state, 1).once(data)
+    for threads in (1, 2, 3):
+        runner = Native().prepare(program, state, threads)
+        for block in (1, 50, 1024, 4096):
+            found = runner.blocks(data, block)
+            for name, array in once.items():
+                assert found[name].dtype == array.dtype
+                np.testing.assert_array_equal(found[name], array)
+
+
+def test_blocks_are_for_values_of_each_row() -> None:
+    x = Input((BATCH, 2), name="x")
+    runner = Native().prepare(Program((x,), {"sum": total(x)}), State())
+    with pytest.raises(ShapeError, match=r"^sum has no entry for each row: run it on all rows"):
+        runner.blocks({x: np.ones((3, 2), np.float32)})
+
+
 def test_the_same_bits_for_any_number_of_threads_where_batches_are_taken_in_slices() -> None:
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(7001, 6)), rng.normal(size=(7001, 3))

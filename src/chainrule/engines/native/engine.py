@@ -13,7 +13,7 @@ from chainrule import _native
 from chainrule.engines.native.lowering import lower
 from chainrule.engines.native.plan import Instruction, Plan
 from chainrule.engines.program import Array, Precision, Program, Runner, State, row_count
-from chainrule.errors import DataError
+from chainrule.errors import DataError, ShapeError
 from chainrule.graph import BATCH, Constant, Input, Parameter, Shape, Value
 
 ELEMENTS = frozenset(map(np.dtype, ("float32", "float64", "uint8", "int64")))
@@ -48,6 +48,7 @@ class NativeRunner:
         self._changed = [
             (p, self.buffers[p], _rows_of(p.shape), _sizes(p.shape)) for p, _ in program.assignments
         ]
+        self._by_row = any(_batched(value) for value in program.outputs.values())
         self._there: dict[Parameter, Array] = {}  # what the parameters' buffers hold
         self._turn = threading.Lock()  # one thread at a time has the buffers
 
@@ -57,7 +58,7 @@ class NativeRunner:
         current = self._current()
         with self._turn:
             self._take(current)
-            rows = self._whole(data, scalars, kept=True)
+            rows = self._whole(data, scalars, kept=self._by_row)
             return {name: self._read(value, rows) for name, value in self.program.outputs.items()}
 
     def steps(
@@ -82,13 +83,17 @@ class NativeRunner:
 
     def blocks(self, data: Mapping[Input, Array], block: int = 4096) -> dict[str, Array]:
         rows = row_count(data, self.program)
-        parts = [
-            self.once({leaf: array[at : at + block] for leaf, array in data.items()})
-            for at in range(0, max(rows, 1), block)
-        ]
-        return {
-            name: np.concatenate([part[name] for part in parts]) for name in self.program.outputs
-        }
+        for name, value in self.program.outputs.items():
+            if not _batched(value):
+                raise ShapeError(f"{name} has no entry for each row: run it on all rows at once.")
+        found = {n: self._empty(v, rows) for n, v in self.program.outputs.items()}
+        collected = [(self.buffers[v], found[n]) for n, v in self.program.outputs.items()]
+        current = self._current()
+        with self._turn:
+            self._take(current)
+            steps = -(-rows // block)
+            self._run(data, np.arange(rows), block, {}, 0, steps, collected=collected)
+        return found
 
     def inspect(
         self,
@@ -109,8 +114,7 @@ class NativeRunner:
             watching._take(watching.state.arrays)
             rows = watching._whole(data, scalars, kept=kept)
             for value in values:
-                batched = any(d is BATCH for d in value.shape)
-                if value.op is None or batched != kept:
+                if value.op is None or _batched(value) != kept:
                     continue
                 seen_through = parameters.get(watching.buffers[value])  # by a reshape of it, say
                 if seen_through is None or value in assigned:
@@ -139,6 +143,7 @@ class NativeRunner:
         summed: Sequence[str] = (),
         before: Sequence[float] = (),
         *,
+        collected: Sequence[tuple[int, Array]] = (),
         kept: bool = False,
     ) -> list[float]:
         sources = [
@@ -162,6 +167,7 @@ class NativeRunner:
                 last,
                 outputs,
                 list(before),
+                list(collected),
                 kept,
                 self.threads,
                 threading.current_thread() is threading.main_thread(),  # which hears signals
@@ -201,12 +207,16 @@ class NativeRunner:
                 arrays[parameter] = self._there[parameter] = array
 
     def _read(self, value: Value, rows: int) -> Array:
-        shape = tuple(d if isinstance(d, int) else rows for d in value.shape)
-        found: Array = np.empty(shape, np.int64 if value.kind == "int" else self.state.dtype)
-        batched = bool(value.shape) and not isinstance(value.shape[0], int)
-        height = found.size if value.kind == "int" else rows if batched else _rows_of(shape)
+        found = self._empty(value, rows)
+        height = rows if _batched(value) else _rows_of(value.shape)
+        height = found.size if value.kind == "int" else height
         self._runner.read([(self.buffers[value], height, found)])
         return found
+
+    def _empty(self, value: Value, rows: int) -> Array:
+        """An array for a value of so many rows."""
+        shape = tuple(d if isinstance(d, int) else rows for d in value.shape)
+        return np.empty(shape, np.int64 if value.kind == "int" else self.state.dtype)
 
 
 class Native:
@@ -216,6 +226,11 @@ class Native:
 
     def prepare(self, program: Program, state: State, threads: int | None = None) -> Runner:
         return NativeRunner(program, state, threads)
+
+
+def _batched(value: Value) -> bool:
+    """Whether it has an entry for each row of the data."""
+    return any(d is BATCH for d in value.shape)
 
 
 def _sizes(shape: Shape) -> tuple[int, ...]:
