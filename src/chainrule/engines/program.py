@@ -51,7 +51,7 @@ class State:
     """The parameters' arrays, in one precision; an array is replaced, never written into.
 
     In "bfloat16" matrix products take their factors rounded to bfloat16 (8 significant bits) and add up in
-    float32; everything else, weights included, is float32.
+    float32; everything else, weights included, is float32. With AMX, the native engine multiplies on its tiles.
     """
 
     def __init__(
