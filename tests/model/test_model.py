@@ -6,6 +6,7 @@ import contextlib
 import copy
 import io
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -756,3 +757,46 @@ def test_targets_as_column_or_vector_teach_the_same() -> None:
         model.fit(X, y, verbose=0)
         weights.append(model.get_weights()[0])
     assert all(np.array_equal(w, weights[0]) for w in weights)
+
+
+def test_weights_of_validation_data_count_whether_or_not_training_rows_have_some() -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((60, 3)), rng.standard_normal((60, 1))
+    w = rng.uniform(0.1, 9.0, 60)
+    seen = []
+    for training_weights in (None, np.ones(60)):
+        model = cr.Sequential([cr.layers.Dense(1)], seed=0)
+        model.compile("sgd", "mse", precision="float64")
+        history = model.fit(
+            x, y, validation_data=(x, y, w), sample_weight=training_weights, verbose=0
+        )
+        seen.append(history.history["val_loss"][-1])
+        assert seen[-1] == model.evaluate(x, y, sample_weight=w)["loss"]
+    assert seen[0] == seen[1]
+
+
+def test_several_threads_predict_with_one_model_at_once() -> None:
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((3000, 5))
+    model = cr.Sequential([cr.layers.Dense(20, activation="tanh"), cr.layers.Dense(2)], seed=0)
+    for engine in ("native", "reference"):
+        model.compile("sgd", "mse", engine=engine)
+        model.build((5,))
+        expected = model.predict(x)
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(model.predict, [x] * 20))
+        assert all(np.array_equal(f, expected) for f in found)
+
+
+def test_a_prediction_follows_the_weights() -> None:
+    x = np.ones((2, 3))
+    model = cr.Sequential([cr.layers.Dense(1)], seed=0)
+    model.compile("sgd", "mse")
+    model.build((3,))
+    before = model.predict(x)
+    kernel, bias = model.get_weights()
+    model.set_weights([kernel * 2, bias + 1])
+    np.testing.assert_allclose(model.predict(x), 2 * before + 1, rtol=1e-6)
+    model.fit(x, np.zeros((2, 1)), epochs=3, verbose=0)
+    kernel, bias = model.get_weights()
+    np.testing.assert_allclose(model.predict(x), x @ kernel + bias, rtol=1e-6)

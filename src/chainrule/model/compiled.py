@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
 
 from chainrule import engines
 from chainrule.engines.native import lowered
-from chainrule.engines.program import PRECISIONS, Array, Engine, Precision, Program
+from chainrule.engines.program import PRECISIONS, Array, Engine, Precision, Program, Runner
 from chainrule.errors import UsageError
 from chainrule.model import recipe
 from chainrule.model.weights import WeightedNetwork
 from chainrule.training.loop import Clock
 from chainrule.training.step import Recipe, SlotTable, Step, prediction
+
+
+@dataclass
+class Predictors:
+    """Runners that predict and are idle, for the next caller or thread: making one takes milliseconds."""
+
+    made_for: tuple[Any, ...] = ()
+    idle: list[Runner] = field(default_factory=list)
 
 
 class CompiledNetwork(WeightedNetwork):
@@ -33,10 +43,12 @@ class CompiledNetwork(WeightedNetwork):
         self._slots: SlotTable = {}
         self._steps: dict[Any, Step] = {}
         self._prediction: Program | None = None
+        self._predictors = Predictors()
 
     def __getstate__(self) -> dict[str, Any]:
         # graphs are made again when needed; some are too deep to be pickled
-        return {**self.__dict__, "_steps": {}, "_prediction": None}
+        fresh: dict[str, Any] = {"_steps": {}, "_prediction": None, "_predictors": Predictors()}
+        return {**self.__dict__, **fresh}
 
     def compile(
         self,
@@ -98,10 +110,21 @@ class CompiledNetwork(WeightedNetwork):
             self._steps[key] = step
         return self._steps[key]
 
-    def _predictor(self) -> Program:
+    @contextmanager
+    def _predicting(self) -> Iterator[tuple[Program, Runner]]:
+        """The program that predicts, and a runner of it that nobody else uses meanwhile."""
         if self._prediction is None:
             self._prediction = prediction(self._built())
-        return self._prediction
+        made_for = (self.engine, self.state, self.state.precision)
+        if self._predictors.made_for != made_for:
+            self._predictors = Predictors(made_for)
+        idle = self._predictors.idle
+        try:
+            runner = idle.pop()
+        except IndexError:
+            runner = self.engine.prepare(self._prediction, self.state)
+        yield self._prediction, runner
+        idle.append(runner)
 
     def plan(self) -> str:
         """How the native engine carries out a training step: its instructions in order, as text.

@@ -216,11 +216,14 @@ class Model(CompiledNetwork):
                 chosen.losses[0],
                 self.target,
             )
+        judged_by = examples.judged_by() if examples.validation_data is not None else None
+        if weights is None and judged_by is not None and judged_by[2] is not None:
+            weights = np.ones(rows)
         step = self._step(weighted=weights is not None, measured=measured)
         gathered = self._rows(step, arrays, targets, weights)
         validation = Rows(gathered, split.held_out) if len(split.held_out) else None
-        if examples.validation_data is not None:
-            validation = self._judging_rows(step, *examples.judged_by())
+        if judged_by is not None:
+            validation = self._judging_rows(step, *judged_by)
         rate = chosen.optimizer.learning_rate
         return Job(
             step=step,
@@ -289,9 +292,8 @@ class Model(CompiledNetwork):
                 np.empty((0, *cast("tuple[int, ...]", s.shape[1:])), self.state.dtype)
                 for s in network.outputs
             ]
-        program = self._predictor()
-        runner = self.engine.prepare(program, self.state)
-        found = runner.blocks(dict(zip(program.rows, arrays, strict=True)), batch_size)
+        with self._predicting() as (program, runner):
+            found = runner.blocks(dict(zip(program.rows, arrays, strict=True)), batch_size)
         return [found[f"output_{i}"] for i in range(len(network.outputs))]
 
     # --- arrays ---
