@@ -76,6 +76,7 @@ void check_steps(const Kernels<T>& k, std::mt19937& rng, int features, int outpu
                     .last = steps,
                     .summed = {},
                     .sums = nullptr,
+                    .wanted = {},
                     .kept = false,
                     .interrupted = {}},
                    threads);

@@ -261,6 +261,7 @@ void check_steps(const Kernels<float>& k, std::mt19937& rng, int features, int h
                     .last = steps,
                     .summed = {},
                     .sums = nullptr,
+                    .wanted = {},
                     .kept = kept,
                     .interrupted = {}},
                    threads);
