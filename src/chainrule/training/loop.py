@@ -199,9 +199,10 @@ def _trouble(job: Job, epoch: int, loss: float) -> str | None:
     """What has become infinite or NaN in this epoch, if anything."""
     if not math.isfinite(loss):
         return f"the loss became {loss} in epoch {epoch}: try a smaller learning rate"
+    arrays = job.state.arrays
     with np.errstate(all="ignore"):
         for weight in job.step.network.weights:
-            flat = job.state.arrays[weight.parameter].reshape(-1)
+            flat = arrays[weight.parameter].reshape(-1)
             # a sum of squares takes a fraction of the time, but may overflow
             if not math.isfinite(flat.dot(flat)) and not np.isfinite(flat).all():
                 name = weight.parameter.name
