@@ -143,15 +143,20 @@ void Instructions<T>::product_nn(int number, const Workspace<T>& at, T* scratch,
     // the strip in the next one while the panels do.
     constexpr int depth_at_once = 256;
     const int fitting = static_cast<int>(next_cache / sizeof(T)) / std::max(depth, 1);
-    const int strip = std::clamp(fitting / max_block_rows, 1, strip_blocks) * max_block_rows;
+    const int most = std::clamp(fitting / max_block_rows, 1, strip_blocks) * max_block_rows;
+    // Strips of equal height, and some for each part.
+    const int wanted = parts > 1 ? rounded_up(4 * parts, panels) : 1;
+    const int strips = std::max(rounded_up(rows, most),
+                                std::min(wanted, rounded_up(rows, 2 * kernels_.tile_rows)));
     T* const own = scratch;
     scratch += strip_blocks * max_block_rows * panel_;
     const T* a = at.data(instruction.a);
     const std::size_t a_panel = static_cast<std::size_t>(rows) * panel_;
-    const Share share(rounded_up(rows, strip) * panels, part, parts);
+    const Share share(strips * panels, part, parts);
     for (int unit = share.begin; unit < share.end; ++unit) {
-        const int panel = unit % panels, row = unit / panels * strip;
-        const int count = std::min(strip, rows - row);
+        const int panel = unit % panels;
+        const Share strip(rows, unit / panels, strips);
+        const int row = strip.begin, count = strip.end - strip.begin;
         const int vectors = columns - panel * panel_ > panel_ / 2 ? 2 : 1;
         T* block = instruction.out < 0
                        ? own
