@@ -217,3 +217,20 @@ def test_the_engine_has_its_name_and_prepares_programs() -> None:
     x: Value = Input(())
     assert engine.name == "reference"
     assert engine.prepare(Program((), {"x": x}, (x,)), State()).once({}, {x: 3.0})["x"] == 3
+
+
+def test_newer_arrays_that_could_not_be_brought_are_asked_for_again() -> None:
+    class Late:
+        calls = 0
+
+        def bring(self, arrays: dict[Parameter, np.ndarray]) -> None:
+            self.calls += 1
+            if self.calls == 1:
+                raise MemoryError
+            arrays[w] = np.array([3.0])
+
+    w, state = Parameter((1,), "w"), State("float64")
+    state[w], state.newer = [1.0], Late()
+    with pytest.raises(MemoryError):
+        state.arrays[w]
+    assert state[w].tolist() == [3.0]

@@ -43,7 +43,7 @@ Instructions<T>::Instructions(const Plan& plan, const Kernels<T>& kernels)
     std::size_t places = 1;
     for (const auto& instruction : plan.instructions)
         places = std::max(places, instruction.registers + instruction.operands.size());
-    // and for a product's own result
+    // The blocks of a strip are for a product's own result.
     scratch_size_ = (places + 1 + strip_blocks) * max_block_rows * panel_ + tile_room_.size();
 }
 

@@ -60,15 +60,19 @@ class State:
         self.precision = precision
         self._arrays = {} if arrays is None else arrays
         self.newer: Source | None = None  # who is asked for the newest when someone looks
-        self._looking = threading.Lock()
+        self._looking = threading.RLock()  # a signal may come and look, too
 
     @property
     def arrays(self) -> dict[Parameter, Array]:
         """The array of each parameter."""
         with self._looking:
             newer, self.newer = self.newer, None
-            if newer is not None:
-                newer.bring(self._arrays)
+            try:
+                if newer is not None:
+                    newer.bring(self._arrays)
+            except BaseException:  # memory, or an interruption: whoever looks next asks again
+                self.newer = newer
+                raise
             return self._arrays
 
     def __reduce__(self) -> tuple[Any, ...]:
