@@ -7,9 +7,10 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
@@ -164,6 +165,7 @@ class _Pool:
         self.workers = min(available, len(jobs))
         self.threads_each = max(1, available // max(self.workers, 1))
         self._told: deque[NetworkEvent] = deque()  # appending and popping are atomic
+        self._done: SimpleQueue[Future[History]] = SimpleQueue()
         self._reason: str | None = None
         self._futures: list[Future[History]] = []
         self._narrowed: dict[int, Any] = {}
@@ -171,9 +173,9 @@ class _Pool:
 
     def stop(self, reason: str) -> None:
         """Ask all networks to stop; those not begun yet never are."""
-        self._reason = self._reason or reason
-        for future in self._futures:
+        for future in self._futures:  # before the reason is known, which makes room for them
             future.cancel()
+        self._reason = self._reason or reason
 
     def events(self) -> Generator[NetworkEvent, None, None]:
         """Train; what happens, until all are done."""
@@ -181,15 +183,20 @@ class _Pool:
             return
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="chainrule-network")
         try:
-            self._futures = [pool.submit(self._train, i) for i in range(len(self.jobs))]
-            pending: set[Future[History]] = set(self._futures)
+            for number in range(len(self.jobs)):
+                self._futures.append(pool.submit(self._train, number))
+                self._futures[-1].add_done_callback(self._done.put)
+            pending = len(self.jobs)
             while pending:
-                _, pending = wait(pending, DRAIN_SECONDS, FIRST_COMPLETED)
+                # not concurrent.futures.wait: Ctrl-C in it can leave a lock taken that a network needs
+                with suppress(Empty):
+                    self._done.get(timeout=DRAIN_SECONDS)
+                    pending -= 1
                 while self._told:
                     yield self._told.popleft()
         finally:
             self.stop(BROKEN_OFF)
-            pool.shutdown(wait=True)
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def results(self) -> list[Any]:
         """Of each network its history, or the exception that ended it."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -102,25 +105,34 @@ def test_a_second_ctrl_c_ends_at_once() -> None:
 
 
 class Pipe:
-    """A pipe with a name; once somebody reads it, its other end is held open and nothing comes."""
+    """A pipe with a name; whoever reads it gets one line, and then waits in vain for the next."""
 
     def __init__(self, path: str) -> None:
         os.mkfifo(path)
         self.path, self.handle = path, -1
 
-    def is_read(self) -> bool:
+    def is_opened(self) -> bool:
         try:
             self.handle = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
             if error.errno != errno.ENXIO:  # which means that nobody reads yet
                 raise
-        return self.handle >= 0
+            return False
+        os.write(self.handle, b"a,b\n")
+        return True
+
+    def is_empty(self) -> bool:
+        held = array("i", [-1])
+        fcntl.ioctl(self.handle, termios.FIONREAD, held)
+        return held[0] == 0
 
 
 def test_ctrl_c_while_data_are_read_leaves_nothing_behind() -> None:
     pipe = Pipe("slow.csv")
     process = start("train", "slow.csv")
-    until(pipe.is_read)
+    until(pipe.is_opened)
+    until(pipe.is_empty)
+    time.sleep(0.2)  # a signal that comes just before a read, and not in it, is heard only after it
     process.send_signal(signal.SIGINT)
     code, out, err = finish(process)
     os.close(pipe.handle)

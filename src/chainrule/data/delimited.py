@@ -27,11 +27,11 @@ def read_delimited(path: Path) -> tuple[pl.DataFrame, str]:
     comma, decimal commas, other encodings than UTF-8 and absent headers are recognised.
     Raises DataError for files that are empty or damaged.
     """
-    import polars as pl
-
     content, how = _as_utf8(path)
     if not content.strip():
         raise DataError(f"{path} is empty: there is nothing to read.")
+    import polars as pl  # not before: with its own handler of Ctrl-C, a read that waits goes on
+
     first = content.lstrip().split(b"\n", 1)[0].decode()
     separator = "\t" if path.suffix.lower() == ".tsv" else _separator(first)
     if separator not in (",", "\t"):
