@@ -106,12 +106,17 @@ inline int processors_of_quota(const std::string& root, int most) {
 // The number of threads to use where nobody says another.
 inline int default_threads() { return processors_of_quota("", allowed_processors()); }
 
-// Returns when `value` is no longer `old`. Spinning catches what comes within microseconds, as it
-// does where all threads run: it is a tenth faster than sleeping after 20 µs (784-512-512-10, two
-// threads). Sleeping leaves the processor to others; the thread waited for may need this very one.
-inline void wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old, bool spin) {
+// How long a thread spins before it sleeps: for the others at a barrier, who come within
+// microseconds where all run, and for the next call, before which the caller ends one epoch and
+// begins another. Shorter ones are slower: sleeping after 20 µs at barriers by a tenth
+// (784-512-512-10, two threads), after 100 µs between calls by a fifth (64-100-10, 9 steps a call).
+constexpr std::chrono::microseconds patience_at_barriers{100}, patience_between_calls{1000};
+
+// Returns when `value` is no longer `old`. Spinning catches what comes soon. Sleeping leaves the
+// processor to others; the thread waited for may need this very one.
+inline void wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old, bool spin,
+                       std::chrono::microseconds patience = patience_at_barriers) {
     using clock = std::chrono::steady_clock;
-    constexpr auto patience = std::chrono::microseconds(100);
     constexpr int pauses = 32;  // between two looks at the clock
     const auto changed = [&] { return value.load(std::memory_order_acquire) != old; };
     if (spin) {
@@ -229,7 +234,7 @@ class Team {
         const FlushToZero flushing;
         bool spin = true;
         for (std::uint32_t done = 0;; ++done) {
-            wait_while(seat.calls, done, spin);
+            wait_while(seat.calls, done, spin, patience_between_calls);
             if (shared.leaving.load(std::memory_order_relaxed)) return;
             call_(context_, part);
             spin = spin_;  // the next run may change it once `working` is zero
