@@ -14,7 +14,7 @@ from chainrule.engines.reference import evaluate
 from chainrule.errors import UnknownNameError, UsageError
 from chainrule.graph import BATCH, Input, Value
 from chainrule.ops.activation import relu
-from chainrule.ops.basic import square
+from chainrule.ops.elementary import square
 
 X = np.array([[-3.0, -0.5, 0.0, 0.7, 2.5], [9.0, -9.0, 1.0, -1.0, 0.1]])
 

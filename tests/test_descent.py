@@ -12,7 +12,8 @@ from chainrule import optimizers, schedules
 from chainrule.descent import minimize
 from chainrule.errors import ShapeError, UnknownNameError, UsageError
 from chainrule.graph import Value
-from chainrule.ops.basic import absolute, exp, log, sign, sqrt, square
+from chainrule.ops.arithmetic import absolute, sign
+from chainrule.ops.elementary import exp, log, sqrt, square
 from chainrule.ops.linear import dot
 from chainrule.ops.shapes import sum as sum_over
 

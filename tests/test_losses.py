@@ -18,7 +18,7 @@ from chainrule.engines.reference import evaluate
 from chainrule.errors import DataError, ShapeError, UnknownNameError, UsageError
 from chainrule.graph import BATCH, Input, Kind, Value, topological_order
 from chainrule.ops.activation import Sigmoid, sigmoid, softmax
-from chainrule.ops.basic import exp, square
+from chainrule.ops.elementary import exp, square
 from chainrule.ops.shapes import sum as sum_over
 
 Array = np.ndarray[Any, Any]

@@ -22,7 +22,9 @@ from chainrule.engines.reference import Reference, evaluate
 from chainrule.errors import UnknownNameError, UsageError
 from chainrule.graph import Constant, Input, Parameter, Value
 from chainrule.ops.activation import tanh
-from chainrule.ops.basic import mean, sign, square
+from chainrule.ops.arithmetic import sign
+from chainrule.ops.elementary import square
+from chainrule.ops.reductions import mean
 from chainrule.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from chainrule.schedules import Schedule
 

@@ -10,7 +10,7 @@ from chainrule.backprop import gradients
 from chainrule.engines.reference import evaluate
 from chainrule.errors import UnknownNameError, UsageError
 from chainrule.graph import Input, Value
-from chainrule.ops.basic import absolute
+from chainrule.ops.arithmetic import absolute
 from chainrule.ops.shapes import sum as sum_over
 
 WEIGHT = np.array([[1.0, -2.0, 0.0], [0.5, 3.0, -0.25]])

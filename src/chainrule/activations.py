@@ -31,7 +31,8 @@ from chainrule.ops.activation import (
     softplus,
     tanh,
 )
-from chainrule.ops.basic import exp, sign
+from chainrule.ops.arithmetic import sign
+from chainrule.ops.elementary import exp
 
 Activation: TypeAlias = Callable[[Value], Value]
 

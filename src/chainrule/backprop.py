@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from chainrule.errors import ShapeError
 from chainrule.graph import Constant, Value, shape_text, topological_order
-from chainrule.ops.basic import add
+from chainrule.ops.arithmetic import add
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 from chainrule.errors import ShapeError
 from chainrule.families import Family, check
 from chainrule.graph import Value, shape_text
-from chainrule.ops.basic import greater, maximum, sqrt, square, where
+from chainrule.ops.arithmetic import greater, maximum, where
+from chainrule.ops.elementary import sqrt, square
 from chainrule.ops.shapes import sum as sum_over
 
 

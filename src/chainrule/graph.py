@@ -69,7 +69,7 @@ class Value:
         made = type(self).__name__.lower() if self.op is None else self.op.name
         return f"<{made} {self.name or ''}{shape_text(self.shape)}>"
 
-    # Arithmetic is bound in `ops.basic`, which knows the operations.
+    # Arithmetic is bound in `ops.operators`, which knows the operations.
     __add__: Callable[[Value, Any], Value]
     __radd__: Callable[[Value, Any], Value]
     __sub__: Callable[[Value, Any], Value]

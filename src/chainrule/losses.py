@@ -18,7 +18,8 @@ from chainrule.errors import ShapeError, UsageError
 from chainrule.families import Family, check
 from chainrule.graph import Kind, Op, Shape, Value, shape_text
 from chainrule.ops.activation import Sigmoid, Softmax, relu, softplus
-from chainrule.ops.basic import Exp, clip, equal, exp, greater, log, maximum, mean, sqrt, where
+from chainrule.ops.arithmetic import clip, equal, greater, maximum, where
+from chainrule.ops.elementary import Exp, exp, log, sqrt
 from chainrule.ops.lookup import one_hot
 from chainrule.ops.loss import (
     absolute_error,
@@ -29,6 +30,7 @@ from chainrule.ops.loss import (
     sparse_softmax_cross_entropy,
     squared_error,
 )
+from chainrule.ops.reductions import mean
 from chainrule.ops.shapes import sum as sum_over
 
 EPSILON = 1e-7

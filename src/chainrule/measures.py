@@ -13,7 +13,9 @@ from typing import Any, ClassVar
 from chainrule.errors import ShapeError
 from chainrule.families import Family, check
 from chainrule.graph import Value, shape_text
-from chainrule.ops.basic import absolute, argmax, equal, greater, mean, real, square
+from chainrule.ops.arithmetic import absolute, equal, greater, real
+from chainrule.ops.elementary import square
+from chainrule.ops.reductions import argmax, mean
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from chainrule.errors import UsageError
 from chainrule.families import Family, check
 from chainrule.graph import Value
-from chainrule.ops.basic import add, clip, maximum, sqrt, square
+from chainrule.ops.arithmetic import add, clip, maximum
+from chainrule.ops.elementary import sqrt, square
 from chainrule.ops.shapes import sum as sum_over
 from chainrule.ops.update import (
     adam_step,
@@ -45,7 +46,7 @@ class Optimizer:
     A subclass is a frozen dataclass of its settings. A user's own, which follows
     the sign alone:
 
-    >>> from chainrule.ops.basic import sign
+    >>> from chainrule.ops.arithmetic import sign
     >>> @dataclass(frozen=True)
     ... class SignDescent(Optimizer):
     ...     def update(self, weight, gradient, slots, scalars):

@@ -9,7 +9,8 @@ import numpy as np
 
 from chainrule.families import Family, check
 from chainrule.graph import Value
-from chainrule.ops.basic import absolute, square
+from chainrule.ops.arithmetic import absolute
+from chainrule.ops.elementary import square
 from chainrule.ops.shapes import sum as sum_over
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from chainrule.errors import unknown_name
 from chainrule.graph import Value
-from chainrule.ops.basic import sin
+from chainrule.ops.elementary import sin
 
 
 @dataclass(frozen=True)

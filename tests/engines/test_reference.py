@@ -13,7 +13,7 @@ from chainrule.engines.program import Engine, Program, State
 from chainrule.engines.reference import Namespace, Reference, ReferenceRunner, evaluate
 from chainrule.errors import ShapeError, UsageError
 from chainrule.graph import BATCH, Input, Parameter, Value
-from chainrule.ops.basic import Exp
+from chainrule.ops.elementary import Exp
 
 NONE: dict[Input, Any] = {}
 

@@ -17,9 +17,11 @@ from chainrule.layers.base import Assignment, Mode, Weight
 from chainrule.layers.network import Network
 from chainrule.losses import Loss, Poisson, SparseCategoricalCrossentropy
 from chainrule.ops.activation import Sigmoid
-from chainrule.ops.basic import add, batch_size, clip, exp, greater, log, square, where
+from chainrule.ops.arithmetic import add, clip, greater, where
+from chainrule.ops.elementary import exp, log, square
 from chainrule.ops.lookup import one_hot
 from chainrule.ops.loss import sigmoid_cross_entropy, squared_error
+from chainrule.ops.reductions import batch_size
 from chainrule.ops.shapes import sum as sum_over
 from chainrule.ops.update import descend
 from chainrule.training.step import Recipe, Step

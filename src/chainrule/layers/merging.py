@@ -10,7 +10,7 @@ from chainrule.errors import ShapeError, UsageError
 from chainrule.families import check
 from chainrule.graph import Value, shape_text
 from chainrule.layers.base import LAYERS, Layer, Mode
-from chainrule.ops import basic, shapes
+from chainrule.ops import arithmetic, shapes
 
 
 @dataclass(eq=False)
@@ -37,7 +37,7 @@ class Add(Merge):
     """The sum of the inputs: a skip connection."""
 
     def merge(self, inputs: tuple[Value, ...]) -> Value:
-        return reduce(basic.add, inputs)
+        return reduce(arithmetic.add, inputs)
 
 
 @LAYERS.register("subtract", "Subtract")
@@ -57,7 +57,7 @@ class Multiply(Merge):
     """The product of the inputs, element by element: multiplicative units (deck 002), gates."""
 
     def merge(self, inputs: tuple[Value, ...]) -> Value:
-        return reduce(basic.multiply, inputs)
+        return reduce(arithmetic.multiply, inputs)
 
 
 @LAYERS.register("average", "Average")
@@ -66,7 +66,7 @@ class Average(Merge):
     """The mean of the inputs."""
 
     def merge(self, inputs: tuple[Value, ...]) -> Value:
-        return reduce(basic.add, inputs) * (1.0 / len(inputs))
+        return reduce(arithmetic.add, inputs) * (1.0 / len(inputs))
 
 
 @LAYERS.register("maximum", "Maximum")
@@ -75,7 +75,7 @@ class Maximum(Merge):
     """The largest of the inputs."""
 
     def merge(self, inputs: tuple[Value, ...]) -> Value:
-        return reduce(basic.maximum, inputs)
+        return reduce(arithmetic.maximum, inputs)
 
 
 @LAYERS.register("minimum", "Minimum")
@@ -84,7 +84,7 @@ class Minimum(Merge):
     """The smallest of the inputs."""
 
     def merge(self, inputs: tuple[Value, ...]) -> Value:
-        return reduce(basic.minimum, inputs)
+        return reduce(arithmetic.minimum, inputs)
 
 
 @LAYERS.register("concatenate", "Concatenate")

@@ -9,8 +9,10 @@ from chainrule import initializers
 from chainrule.families import check
 from chainrule.graph import Parameter, Shape, Value
 from chainrule.layers.base import LAYERS, Assignment, Layer, Mode, called
-from chainrule.ops.basic import mean, square, stop_gradient
+from chainrule.ops.arithmetic import stop_gradient
+from chainrule.ops.elementary import square
 from chainrule.ops.normalization import normalize
+from chainrule.ops.reductions import mean
 
 
 @dataclass(eq=False)

@@ -16,8 +16,10 @@ from chainrule.graph import Constant, Input, Parameter, Value, shape_text, topol
 from chainrule.ledger.algebra import collected
 from chainrule.ledger.writing import Digits, Face, Latex, MathML, Text
 from chainrule.notation import Expression, Name, Number, parse, size
-from chainrule.ops.basic import Add, BatchSize, Divide, Multiply, Subtract, Unary
+from chainrule.ops.arithmetic import Add, Divide, Multiply, Subtract
+from chainrule.ops.elementwise import Unary
 from chainrule.ops.linear import Affine, MatMul
+from chainrule.ops.reductions import BatchSize
 
 MOST_WRITTEN = 400  # names and numbers of a closed form
 

@@ -25,9 +25,10 @@ from chainrule.notation import (
     size,
     subtract,
 )
-from chainrule.ops.basic import BatchSize, Unary
+from chainrule.ops.elementwise import Unary
 from chainrule.ops.linear import Affine, MatMul
 from chainrule.ops.noise import Draw
+from chainrule.ops.reductions import BatchSize
 
 Place = tuple[Value, tuple[int, ...]]
 

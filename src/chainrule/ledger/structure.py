@@ -16,7 +16,7 @@ from chainrule.graph import BATCH, Constant, Parameter, Value, topological_order
 from chainrule.layers.base import Mode, Symbol
 from chainrule.ledger.recording import Canon, Recording, size_of
 from chainrule.notation import Name
-from chainrule.ops.basic import Multiply
+from chainrule.ops.arithmetic import Multiply
 from chainrule.ops.noise import Draw
 
 Phase = Literal["given", "forward", "loss", "backward", "update", "after"]

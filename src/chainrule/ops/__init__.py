@@ -7,6 +7,7 @@ one's own is a frozen dataclass made from `Op`, `Elementwise`, `Unary` or `Binar
 from __future__ import annotations
 
 from chainrule.graph import BATCH, Example, Op
+from chainrule.ops import operators  # noqa: F401 - which values have once this is loaded
 from chainrule.ops.activation import (
     elu,
     gelu,
@@ -21,41 +22,26 @@ from chainrule.ops.activation import (
     softplus,
     tanh,
 )
-from chainrule.ops.basic import (
-    Binary,
-    Elementwise,
-    Unary,
+from chainrule.ops.arithmetic import (
     absolute,
     add,
-    argmax,
-    batch_size,
     clip,
-    cos,
     divide,
     equal,
-    erf,
-    exp,
-    expm1,
     greater,
     greater_equal,
-    log,
-    log1p,
-    max,
     maximum,
-    mean,
     minimum,
     multiply,
     negative,
-    power,
     real,
     sign,
-    sin,
-    sqrt,
-    square,
     stop_gradient,
     subtract,
     where,
 )
+from chainrule.ops.elementary import cos, erf, exp, expm1, log, log1p, power, sin, sqrt, square
+from chainrule.ops.elementwise import Binary, Elementwise, Unary
 from chainrule.ops.linear import affine, dot, matmul
 from chainrule.ops.lookup import gather, one_hot, scatter_add
 from chainrule.ops.loss import (
@@ -68,6 +54,7 @@ from chainrule.ops.loss import (
 )
 from chainrule.ops.noise import dropout_mask, normal_noise, random_flip, random_shift
 from chainrule.ops.normalization import normalize
+from chainrule.ops.reductions import argmax, batch_size, max, mean
 from chainrule.ops.shapes import broadcast_to, concatenate, reshape, sum, transpose
 from chainrule.ops.update import (
     adam_step,

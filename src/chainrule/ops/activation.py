@@ -17,7 +17,9 @@ from chainrule import notation
 from chainrule.errors import ShapeError
 from chainrule.graph import Example, Op, Shape, Value, shape_text
 from chainrule.notation import Expression
-from chainrule.ops.basic import Unary, erf, exp, greater, square, where
+from chainrule.ops.arithmetic import greater, where
+from chainrule.ops.elementary import erf, exp, square
+from chainrule.ops.elementwise import Unary
 from chainrule.ops.shapes import Gradients, Index, Operand
 from chainrule.ops.shapes import sum as sum_over
 

@@ -17,7 +17,8 @@ from chainrule.errors import ShapeError
 from chainrule.graph import Example, Op, Shape, Value, shape_text
 from chainrule.notation import Expression
 from chainrule.ops.activation import log_softmax, log_sum_exp, sigmoid, softmax
-from chainrule.ops.basic import Elementwise, clip, sign
+from chainrule.ops.arithmetic import clip, sign
+from chainrule.ops.elementwise import Elementwise
 from chainrule.ops.lookup import check_numbers, one_hot
 from chainrule.ops.shapes import Gradients, Index, Operand, distinct, reshape
 from chainrule.ops.shapes import sum as sum_over

@@ -9,7 +9,8 @@ import numpy as np
 
 from chainrule.errors import ShapeError
 from chainrule.graph import Example, Shape, Value, broadcast_shapes, shape_text
-from chainrule.ops.basic import Elementwise, sqrt
+from chainrule.ops.elementary import sqrt
+from chainrule.ops.elementwise import Elementwise
 from chainrule.ops.shapes import Gradients, Operand
 
 

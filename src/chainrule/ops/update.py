@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.errors import ShapeError
 from chainrule.graph import Example, Op, Shape, Value, shape_text
-from chainrule.ops.basic import Elementwise
+from chainrule.ops.elementwise import Elementwise
 from chainrule.ops.shapes import Operand
 
 

@@ -20,7 +20,9 @@ from chainrule.layers.base import PREDICTION, Assignment, Mode, Weight
 from chainrule.layers.network import Network
 from chainrule.losses import Loss
 from chainrule.measures import Measure
-from chainrule.ops.basic import add, batch_size, sqrt, square
+from chainrule.ops.arithmetic import add
+from chainrule.ops.elementary import sqrt, square
+from chainrule.ops.reductions import batch_size
 from chainrule.ops.shapes import sum as sum_over
 from chainrule.optimizers import Optimizer
 

@@ -8,7 +8,7 @@ from typing import Any
 from chainrule.engines.native.drafts import SCALAR, Draft, Drafting, NoKernel, space_of
 from chainrule.engines.native.plan import BATCH_ROWS, Space
 from chainrule.graph import Batch, Value
-from chainrule.ops.basic import Add, Multiply, Negative
+from chainrule.ops.arithmetic import Add, Multiply, Negative
 
 Rule = Callable[[Drafting, Value, "list[int]"], int]
 
