@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -44,6 +43,7 @@ from chainrule.cli.options import (
     option,
     varied,
 )
+from chainrule.cli.work import carry_out
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,14 +52,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def _carry_out(command: str, *arguments: Any, **options: Any) -> int:
-    """A function of `commands`, which is loaded at its use: help needs neither NumPy nor networks."""
-    code: int = getattr(importlib.import_module("chainrule.cli.commands"), command)(
-        *arguments, **options
-    )
-    return code
 
 
 def _print_version(wanted: bool) -> None:
@@ -161,7 +153,7 @@ def train(
 
     Leaves a folder with the model, its predictions, the learning curves and a report to look at.
     """
-    return _carry_out("train", locals(), as_json=json, quiet=quiet)
+    return carry_out("commands.train", locals(), as_json=json, quiet=quiet)
 
 
 @app.command(cls=Grouped)
@@ -172,7 +164,7 @@ def evaluate(
     json: Json = False,
 ) -> int:
     """Judge a run's model on the rows of SOURCE."""
-    return _carry_out("evaluate", run, source, data_dir, as_json=json)
+    return carry_out("commands.evaluate", run, source, data_dir, as_json=json)
 
 
 @app.command(cls=Grouped)
@@ -186,7 +178,7 @@ def predict(
     data_dir: DataDir = None,
 ) -> int:
     """Predict the rows of SOURCE with a run's model."""
-    return _carry_out("predict", run, source, None if out is None else Path(out), data_dir)
+    return carry_out("commands.predict", run, source, None if out is None else Path(out), data_dir)
 
 
 @app.command(cls=Grouped)
@@ -200,7 +192,7 @@ def show(
 ) -> int:
     """Show what a run did: its result, network and settings."""
     picture = None if plot is None else Path(plot)
-    return _carry_out("show", run, picture, plan=plan, as_json=json)
+    return carry_out("commands.show", run, picture, plan=plan, as_json=json)
 
 
 @app.command(cls=Grouped)
@@ -211,4 +203,4 @@ def data(
     json: Json = False,
 ) -> int:
     """Show the columns of SOURCE, their kinds and missing values."""
-    return _carry_out("data", source, target, data_dir, as_json=json)
+    return carry_out("commands.data", source, target, data_dir, as_json=json)

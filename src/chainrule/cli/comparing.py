@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +36,7 @@ from chainrule.cli.options import (
     option,
     varied,
 )
+from chainrule.cli.work import carry_out
 
 
 @app.command(cls=Grouped)
@@ -84,9 +84,13 @@ def compare(
     given = dict(locals())
     for name in ("splits", "metric", "plot", "json", "quiet"):
         del given[name]
-    work = importlib.import_module("chainrule.cli.comparisons")
     place = None if plot is None else Path(plot)
-    code: int = work.carry_out(
-        given, splits=splits, metric=metric, plot=place, as_json=json, quiet=quiet
+    return carry_out(
+        "comparisons.carry_out",
+        given,
+        splits=splits,
+        metric=metric,
+        plot=place,
+        as_json=json,
+        quiet=quiet,
     )
-    return code

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from chainrule.cli.app import app
 from chainrule.cli.grouped import Grouped
 from chainrule.cli.options import DATA, RUN, DataDir, Json, drawn, flag, option, varied
+from chainrule.cli.work import carry_out
 
 STEP, PART, LOOK, OUT = "Which step", "Which part", "How it looks", "Output"
 EXERCISE, DESCENT = "Exercise", "Descent"
-
-
-def _carry_out(module: str, *arguments: Any, **options: Any) -> int:
-    code: int = importlib.import_module(f"chainrule.cli.{module}").carry_out(*arguments, **options)
-    return code
 
 
 @app.command(cls=Grouped)
@@ -81,7 +76,7 @@ def explain(
 
     Of a run, and some rows of its data; of a network written down in a file; or of a built-in example.
     """
-    return _carry_out("explanations", locals())
+    return carry_out("explanations.carry_out", locals())
 
 
 @app.command(cls=Grouped)
@@ -104,7 +99,7 @@ def exercise(
 
     Both as Markdown, HTML and LaTeX, with a file for the answers that `check` reads.
     """
-    return _carry_out("exercising", locals())
+    return carry_out("exercising.carry_out", locals())
 
 
 @app.command(cls=Grouped)
@@ -120,10 +115,7 @@ def check(
     Numbers that follow rightly from an earlier wrong one are accepted. Exit code 1: something is wrong
     or missing.
     """
-    code: int = importlib.import_module("chainrule.cli.exercising").check_answers(
-        answers, as_json=json
-    )
-    return code
+    return carry_out("exercising.check_answers", answers, as_json=json)
 
 
 @app.command(cls=Grouped)
@@ -157,4 +149,4 @@ def descend(
     With several step sizes side by side.
     Says why each descent stopped, and what kind of point it came to, from the Hessian's eigenvalues.
     """
-    return _carry_out("descending", locals())
+    return carry_out("descending.carry_out", locals())
