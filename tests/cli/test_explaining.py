@@ -132,6 +132,10 @@ def test_an_exercise_is_made_answered_and_checked(chainrule: Command) -> None:
     again = chainrule("exercise", "--out", "sheet")
     assert again.code == 2
     assert "nothing is overwritten" in again.err
+    file = chainrule("exercise", "--out", "sheet.md")
+    assert file.code == 2
+    assert "give its name without .md" in file.err
+    assert not Path("sheet.md").exists()
 
 
 def test_descents_are_told_and_drawn(chainrule: Command) -> None:

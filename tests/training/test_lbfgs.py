@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+import time
 import warnings
 from typing import Any
 
@@ -27,6 +29,29 @@ def linear(**settings: Any) -> cr.Sequential:
     model = cr.Sequential([layers.Dense(1, **settings)], seed=2)
     model.compile(cr.optimizers.LBFGS(), "mse", precision="float64")
     return model
+
+
+class Misleading(Reference):
+    """An engine whose loss rises with every look, so that an iteration looks again and again.
+
+    At the second one, Ctrl-C is pressed.
+    """
+
+    looks = 0
+
+    def prepare(self, program: Any, state: Any, threads: Any = None) -> Any:
+        runner: Any = super().prepare(program, state, threads)
+        honest = runner.once
+
+        def once(data: Any, scalars: Any = None) -> Any:
+            self.looks += 1
+            if self.looks == 2:
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+                time.sleep(0.5)  # in which the main thread hears of it
+            return {**honest(data, scalars), "loss": 1e6 * self.looks}
+
+        runner.once = once
+        return runner
 
 
 class Broken(Reference):
@@ -122,6 +147,14 @@ def test_an_interrupt_leaves_no_thread_behind_and_the_best_weights() -> None:
     other = linear()
     other.fit(X, Y, epochs=2, verbose=0)
     np.testing.assert_array_equal(model.get_weights()[0], other.get_weights()[0])
+
+
+def test_ctrl_c_does_not_wait_for_an_iteration_to_end() -> None:
+    model = linear()
+    model.engine = engine = Misleading()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y, epochs=50, verbose=0)
+    assert engine.looks == 2
 
 
 def test_an_error_in_the_loss_is_raised_where_fit_was_called() -> None:

@@ -26,6 +26,11 @@ def carry_out(given: Mapping[str, Any]) -> int:
         raise UsageError(f"--seed must be a whole number of at least 0, not {seed}.")
     made = exercise(given["kind"], given["layers"], int(seed), friendly=given["friendly"])
     folder = Path(given["out"] or "exercise-" + made.head.replace(" seed", "").replace(" ", "-"))
+    if folder.suffix in (".md", ".html", ".tex", ".csv"):
+        raise UsageError(
+            f"--out {folder} looks like a file, but an exercise is a folder of them: give its name "
+            f"without {folder.suffix}."
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
             f"--out {folder} is there already: choose another folder, nothing is overwritten."

@@ -60,11 +60,15 @@ class CompiledNetwork(WeightedNetwork):
         engine: str = "auto",
         precision: str = "float32",
     ) -> None:
-        """Say how to train: optimizer, loss, metrics, engine ("auto", "native", "reference") and precision.
+        """Say how to train: optimizer, loss, metrics, engine and precision.
 
         Names (`"adam"`, `"mse"`, `"accuracy"`) or objects. With several outputs, `loss`, `metrics` and
         `loss_weights` are lists in the outputs' order or dicts by their names; a single loss is every output's.
         Metrics are means over examples, computed while training; for all others see `chainrule.metrics`.
+
+        - `engine`: "native", compiled; "reference", NumPy; or "auto": native wherever it has all operations.
+        - `precision`: "float32"; "float64"; or "bfloat16": matrix products of factors rounded to 8 significant
+          bits, everything else, weights included, in float32.
 
         The optimizer begins anew, the weights stay; so do the counters that name random draws.
         """
@@ -84,7 +88,7 @@ class CompiledNetwork(WeightedNetwork):
 
     @property
     def precision(self) -> Precision:
-        """float32 or float64 (which it is before `compile`)."""
+        """float32, float64 (which it is before `compile`) or bfloat16."""
         return self.state.precision
 
     def _recipe(self) -> Recipe:

@@ -91,6 +91,8 @@ class Descent:
         self._done.release()
 
     def _objective(self, x: Array) -> tuple[float, Array]:
+        if self._stop:  # Ctrl-C, which an iteration of many evaluations should not keep waiting
+            raise _Abandoned
         self._write(x)
         found = self.runner.once(self.data, self.scalars)
         parts = [
