@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ import chainrule as cr
 from chainrule import layers
 from chainrule.engines.reference import Reference
 from chainrule.errors import UsageError
-from chainrule.training import EpochEnd, Progress, TrainingStarted
+from chainrule.training import EpochEnd, Progress, TrainingStarted, loop
+from chainrule.training.lbfgs import Descent
 
 # some operations run on the reference engine alone
 pytestmark = pytest.mark.filterwarnings("ignore:.*no native kernel")
@@ -34,10 +36,11 @@ def linear(**settings: Any) -> cr.Sequential:
 class Misleading(Reference):
     """An engine whose loss rises with every look, so that an iteration looks again and again.
 
-    At the second one, Ctrl-C is pressed.
+    At the second one, Ctrl-C is pressed; the look ends when the main thread has heard of it.
     """
 
-    looks = 0
+    def __init__(self, heard: Callable[[], bool]) -> None:
+        self.heard, self.looks = heard, 0
 
     def prepare(self, program: Any, state: Any, threads: Any = None) -> Any:
         runner: Any = super().prepare(program, state, threads)
@@ -47,7 +50,9 @@ class Misleading(Reference):
             self.looks += 1
             if self.looks == 2:
                 signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-                time.sleep(0.5)  # in which the main thread hears of it
+                end = time.monotonic() + 60
+                while not self.heard() and time.monotonic() < end:
+                    time.sleep(0.01)
             return {**honest(data, scalars), "loss": 1e6 * self.looks}
 
         runner.once = once
@@ -149,9 +154,17 @@ def test_an_interrupt_leaves_no_thread_behind_and_the_best_weights() -> None:
     np.testing.assert_array_equal(model.get_weights()[0], other.get_weights()[0])
 
 
-def test_ctrl_c_does_not_wait_for_an_iteration_to_end() -> None:
+def test_ctrl_c_does_not_wait_for_an_iteration_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Descent] = []
+
+    class Noted(Descent):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            begun.append(self)
+
+    monkeypatch.setattr(loop, "Descent", Noted)
     model = linear()
-    model.engine = engine = Misleading()
+    model.engine = engine = Misleading(lambda: begun[0]._stop)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y, epochs=50, verbose=0)
     assert engine.looks == 2
