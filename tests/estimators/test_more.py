@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from joblib import Parallel, delayed
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import NotFittedError
@@ -109,6 +110,68 @@ def test_validation_data_gives_both_curves_and_is_what_early_stopping_goes_by():
     assert stopped.score(*held) == pytest.approx(max(stopped.validation_scores_))
 
 
+def test_weights_on_one_side_count_as_ones_on_the_other():
+    held = PIXELS[TEST], CLASSES[TEST]
+    weights = np.linspace(0.5, 2.0, 200)
+    model = MLPClassifier(max_iter=5, random_state=0, class_weight={c: 1.0 + c for c in range(10)})
+    model.fit(PIXELS[TRAIN], CLASSES[TRAIN], validation_data=held)
+    each = -np.log(model.predict_proba(held[0])[np.arange(200), held[1]])
+    assert model.validation_loss_curve_[-1] == pytest.approx(each.mean())
+    plain = MLPClassifier(max_iter=5, random_state=0)
+    plain.fit(PIXELS[TRAIN], CLASSES[TRAIN], validation_data=(*held, weights))
+    each = -np.log(plain.predict_proba(held[0])[np.arange(200), held[1]])
+    assert plain.validation_loss_curve_[-1] == pytest.approx(np.average(each, weights=weights))
+    alone = MLPClassifier(max_iter=5, random_state=0).fit(PIXELS[TRAIN], CLASSES[TRAIN])
+    np.testing.assert_allclose(plain.coefs_[0], alone.coefs_[0], rtol=1e-12)
+
+
+SEVERAL = np.stack([CLASSES < 5, CLASSES % 2 == 0], axis=1).astype(int)
+
+
+@pytest.mark.parametrize(
+    ("make", "y", "held", "words"),
+    [
+        (MLPClassifier, CLASSES % 3, CLASSES % 4, "labels that no training row has: \\[3\\]"),
+        (MLPClassifier, CLASSES, CLASSES.astype(str), "labels that no training row has"),
+        (MLPClassifier, SEVERAL, CLASSES, "have several labels each"),
+        (MLPClassifier, CLASSES, SEVERAL, "have one label each"),
+        (MLPRegressor, SEVERAL, CLASSES, "has 1 output"),
+        (MLPRegressor, CLASSES, np.where(CLASSES > 3, np.nan, 1.0), "contains NaN"),
+    ],
+)
+def test_targets_to_judge_by_have_to_go_with_those_trained_on(make, y, held, words):
+    with pytest.raises(ValueError, match=words):
+        make(max_iter=2).fit(PIXELS, y, validation_data=(PIXELS, held))
+
+
+def test_sparse_labels_can_be_judged_by():
+    model = MLPClassifier(max_iter=4, random_state=0)
+    model.fit(PIXELS, SEVERAL, validation_data=(PIXELS, csr_matrix(SEVERAL)))
+    assert model.validation_scores_[-1] == pytest.approx(model.score(PIXELS, SEVERAL))
+
+
+def test_lbfgs_has_no_epochs_to_judge_after():
+    model = MLPClassifier(solver="lbfgs")
+    with pytest.raises(ValueError, match="after each epoch"):
+        model.fit(PIXELS, CLASSES, validation_data=(PIXELS, CLASSES))
+
+
+def test_early_stopping_can_be_switched_on_and_off_in_a_warm_start():
+    model = fitted(warm_start=True, max_iter=3).set_params(early_stopping=True)
+    assert len(model.fit(PIXELS, CLASSES).validation_scores_) == 3
+    model.set_params(early_stopping=False).fit(PIXELS, CLASSES)
+    assert model.best_loss_ == min(model.loss_curve_[-3:])
+
+
+def test_batch_norm_is_what_was_trained_with():
+    model = fitted(warm_start=True, max_iter=3)
+    before = model.predict_proba(PIXELS)
+    model.set_params(batch_norm=True)
+    np.testing.assert_array_equal(model.predict_proba(PIXELS), before)
+    with pytest.raises(ValueError, match="batch_norm=True does not go with the weights"):
+        model.fit(PIXELS, CLASSES)
+
+
 def test_early_stopping_can_go_by_any_scorer_of_scikit_learn():
     held = PIXELS[TEST], CLASSES[TEST]
     model = MLPClassifier(
@@ -173,6 +236,24 @@ def test_categories_of_a_frame_become_columns(make):
     assert model.score(frame, PROGRESS) > 0.3
     other = make({"age": [0.0], "sex": ["unheard of"], "bmi": [0.0]})
     assert np.isfinite(model.predict(other)).all()
+
+
+def test_what_is_no_number_is_refused_beside_categories_too():
+    frame = pd.DataFrame({"age": PATIENTS[:, 0], "sex": np.where(PATIENTS[:, 1] > 0, "x", "y")})
+    model = MLPRegressor(max_iter=3, random_state=0).fit(frame, PROGRESS)
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="Input X contains"):
+            model.predict(frame.assign(age=wrong))
+
+
+@pytest.mark.parametrize("impute", [False, True])
+def test_categories_of_an_array_can_be_text(impute):
+    mixed = np.column_stack([PATIENTS.astype(object), np.where(PATIENTS[:, 1] > 0, "x", "y")])
+    model = MLPRegressor(
+        solver="lbfgs", max_iter=30, random_state=0, categorical_features=[10], impute=impute
+    )
+    assert model.fit(mixed, PROGRESS).score(mixed, PROGRESS) > 0.3
+    assert model.coefs_[0].shape[0] == 12
 
 
 def test_named_columns_can_be_categories_of_an_array():

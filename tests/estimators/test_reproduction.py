@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 import sklearn.neural_network as theirs
@@ -154,6 +155,29 @@ def test_a_generator_goes_on_where_it_was_in_a_warm_start():
         for model in models:
             model.fit(PIXELS, CLASSES)
     assert_the_same_run(*models, PIXELS)
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+@pytest.mark.parametrize("epochs", [1, 12])
+def test_warm_starts_with_early_stopping_train_the_best_weights_on(seed, epochs):
+    settings = {"warm_start": True, "early_stopping": True, "max_iter": epochs}
+    models = [module.MLPClassifier(random_state=seed, **settings) for module in (ours, theirs)]
+    for _ in range(8):
+        for model in models:
+            model.fit(PIXELS, CLASSES)
+    assert_the_same_run(*models, PIXELS)
+
+
+def test_the_score_of_a_single_class_is_one():
+    settings = {"early_stopping": True, "hidden_layer_sizes": (7,)}
+    assert_the_same_run(*fitted("MLPClassifier", PIXELS, np.zeros(300, int), **settings), PIXELS)
+
+
+@pytest.mark.parametrize("kind", [object, str, "category"])
+def test_columns_that_read_as_numbers_are_numbers(kind):
+    frame = pd.DataFrame((PIXELS[:, 18:30] * 16).astype(int)).astype(kind)
+    frame.columns = [f"pixel {i}" for i in range(12)]
+    assert_the_same_run(*fitted("MLPClassifier", frame, CLASSES), frame)
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,25 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {found}."
             )
 
+    def _check_held(self, y: Any) -> None:
+        multilabel = self._label_binarizer.y_type_.startswith("multilabel")
+        if (
+            type_of_target(y, input_name="y of validation_data").startswith("multilabel")
+            != multilabel
+        ):
+            raise ValueError(
+                f"The y of validation_data has shape {y.shape}, but the training rows have "
+                f"{'several labels each' if multilabel else 'one label each'}."
+            )
+        if multilabel:
+            return
+        unseen = np.setdiff1d(unique_labels(y), self.classes_)
+        if len(unseen):
+            raise ValueError(
+                f"The y of validation_data has labels that no training row has: {unseen[:5]}; those have "
+                f"{self.classes_}."
+            )
+
     def _encoded(self, y: Any) -> tuple[Array, int]:
         """Class numbers or one-hot rows for several classes, whichever the loss takes, else 0 or 1 for each output."""
         if self._label_binarizer.y_type_.startswith("multilabel"):
@@ -182,7 +201,10 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
 
     def _judge(self, held: Examples, outputs: Array) -> float:
         if not self._several:
-            return accuracy(held.y, (outputs > self._middle).astype(np.uint8), held.weight)
+            yes = (outputs > self._middle) & (
+                len(self.classes_) > 1
+            )  # a single class is never missed
+            return accuracy(held.y, yes.astype(np.uint8), held.weight)
         right = held.y if held.y.ndim == 1 else held.y.argmax(axis=1)
         return accuracy(right, outputs.argmax(axis=1), held.weight)
 

@@ -9,9 +9,11 @@ import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_feature_names, _check_n_features
+
+from chainrule.engines.program import Array
 
 
 class Preparation:
@@ -26,16 +28,17 @@ class Preparation:
         steps: list[Any] = []
         if self.categories:
             encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+            others = FunctionTransformer(_as_numbers)
             steps.append(
                 ColumnTransformer(
                     [("categories", encoder, self.categories)],
-                    remainder="passthrough",
+                    remainder=others,
                     sparse_threshold=0.0,
                 )
             )
         if self.impute:
             steps.append(SimpleImputer(add_indicator=True, keep_empty_features=True))
-        self.steps = make_pipeline(*steps).fit(X)
+        self.steps = make_pipeline(*steps).set_output(transform="default").fit(X)
         return self
 
     def transform(self, X: Any) -> Any:
@@ -54,7 +57,8 @@ def prepare(estimator: Any, X: Any, *, reset: bool) -> Any:
     if preparation is None:
         return X
     if not hasattr(X, "columns"):
-        X = check_array(X, accept_sparse=["csr", "csc"], ensure_all_finite="allow-nan")
+        kind = None if preparation.categories else "numeric"
+        X = check_array(X, accept_sparse=["csr", "csc"], dtype=kind, ensure_all_finite="allow-nan")
     _check_feature_names(estimator, X, reset=reset)
     _check_n_features(estimator, X, reset=reset)
     if reset:
@@ -63,7 +67,10 @@ def prepare(estimator: Any, X: Any, *, reset: bool) -> Any:
 
 
 def _categories(X: Any, wanted: Any) -> list[Any]:
-    """The columns that hold categories: those named, or a frame's columns of text or categories."""
+    """The columns that hold categories: those named, or a frame's columns of what is no number.
+
+    Text and categories that all read as numbers are numbers, as for scikit-learn.
+    """
     if wanted is None or (isinstance(wanted, str) and wanted != "from_dtype"):
         return []
     if not isinstance(wanted, str):
@@ -74,5 +81,19 @@ def _categories(X: Any, wanted: Any) -> list[Any]:
     import narwhals as nw
 
     kinds = (nw.String, nw.Categorical, nw.Enum, nw.Object)
-    schema = nw.from_native(X, eager_only=True).schema
-    return [name for name, kind in schema.items() if isinstance(kind, kinds)]
+    frame = nw.from_native(X, eager_only=True)
+    doubtful = [name for name, kind in frame.schema.items() if isinstance(kind, kinds)]
+    return [name for name in doubtful if not _all_numbers(frame[name].to_list())]
+
+
+def _all_numbers(values: Sequence[Any]) -> bool:
+    try:
+        np.asarray(values, dtype=object).astype(np.float64)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _as_numbers(X: Any) -> Array:
+    """The columns beside categories."""
+    return np.asarray(X, dtype=np.float64)

@@ -6,6 +6,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
@@ -13,8 +14,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, check_X_y
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils import check_array, check_random_state, check_X_y
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _check_y,
+    check_is_fitted,
+    validate_data,
+)
 
 from chainrule import losses
 from chainrule.engines.program import Array, Precision
@@ -86,7 +92,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         incremental: bool = False,
         validation_data: Any = None,
     ) -> Self:
-        if self.n_ensemble > 1:
+        if self.n_ensemble > 1 or (hasattr(self, "estimators_") and (self.warm_start or incremental)):
             ensemble.fit(self, X, y, sample_weight, validation_data, incremental=incremental)
             return self
         self.__dict__.pop("estimators_", None)
@@ -108,13 +114,24 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         examples = Examples(_by_rows(X), targets, weight)
         if self._stochastic:
             order, held = self._held_out(examples, y, validation_data)
+            if held is not None and (examples.weight is None) != (held.examples.weight is None):
+                examples, held = (
+                    examples.weighted(),
+                    replace(held, examples=held.examples.weighted()),
+                )
             self._fit_stochastic(units, examples, order, held, incremental)
+        elif validation_data is not None:
+            raise ValueError(
+                "validation_data is scored after each epoch, of which solver='lbfgs' has none: use solver='adam' or "
+                "'sgd', or leave it out."
+            )
         else:
             self._fit_lbfgs(units, examples)
         if not all(np.isfinite(w).all() for w in (*self.coefs_, *self.intercepts_)):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to "
                 "be preprocessed."
+                + ("" if weight is None else " Or the weights of a batch of rows sum to zero.")
             )
         return self
 
@@ -145,6 +162,11 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
                     f"coefs_[{i}] has shape {np.shape(coef)}, but layers of {units} units need {shape}: set "
                     "warm_start=False to begin anew."
                 )
+        if bool(getattr(self, "normalization_", ())) != (bool(self.batch_norm) and len(units) > 2):
+            raise ValueError(
+                f"batch_norm={self.batch_norm} does not go with the weights there are: set warm_start=False to begin "
+                "anew."
+            )
 
     def _initialize(self, units: tuple[int, ...], dtype: Any) -> None:
         """First weights, drawn for one layer after the other: kernel, then bias. Glorot & Bengio (2010)."""
@@ -262,6 +284,12 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         if held is not None:
             self.validation_scores_ = self.validation_scores_ or []
             self.validation_loss_curve_ = self.validation_loss_curve_ or []
+        if self.early_stopping and self.best_validation_score_ is None:  # it was switched on or off
+            self.best_validation_score_ = -np.inf
+        elif not self.early_stopping and self.best_loss_ is None:
+            self.best_loss_ = np.inf
+        best = getattr(self, "_best", None)
+        goes_on = best is not None and self.coefs_ is best[0]
         batch_size = self._batch_size(len(order))
         if self.batch_norm and smallest_batch(len(order), batch_size) < 2:
             raise ValueError(
@@ -283,6 +311,8 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             self._take(trainer)
             self._optimizer.slots = trainer.slots
         if self.early_stopping:
+            if goes_on and self._best is best:  # as scikit-learn, which trains its best weights on
+                self._best = self.coefs_, self.intercepts_, self.normalization_
             self.coefs_, self.intercepts_, self.normalization_ = self._best
 
     def _held_out(
@@ -311,12 +341,21 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
             raise ValueError("validation_data is (X, y) or (X, y, sample_weight).")
         X, y, *weight = validation_data
-        X, y = self._checked(X), np.asarray(y)
-        if len(y) != X.shape[0]:
-            raise ValueError(f"validation_data has {X.shape[0]} rows of X but {len(y)} of y.")
+        X, y = self._checked(X), _check_y(y, multi_output=True, estimator=self)
+        if y.shape[0] != X.shape[0]:
+            raise ValueError(f"validation_data has {X.shape[0]} rows of X but {y.shape[0]} of y.")
         y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
+        self._check_held(y)
+        targets, outputs = self._encoded(y)
+        if outputs != self.n_outputs_:
+            raise ValueError(
+                f"The y of validation_data has {outputs} output(s), but that of the training rows {self.n_outputs_}."
+            )
         checked = _check_sample_weight(weight[0], X) if weight else None
-        return Held(Examples(_by_rows(X), self._encoded(y)[0], checked), y)
+        return Held(Examples(_by_rows(X), targets, checked), y)
+
+    def _check_held(self, y: Any) -> None:
+        """Say what is wrong with targets that the caller holds out."""
 
     def _batch_size(self, rows: int) -> int:
         if self.batch_size == "auto":
@@ -339,6 +378,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
     @property
     def model_(self) -> Sequential:
         """The network as a `chainrule.Sequential` with these weights: to be saved, looked into, trained on."""
+        ensemble.check_single(self, "model_")
         self._check_fitted()
         precision = _precision(self.coefs_)
         units = (np.shape(self.coefs_[0])[0], *(np.shape(coef)[1] for coef in self.coefs_))
@@ -376,7 +416,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             units=(X.shape[1], *(np.shape(coef)[1] for coef in self.coefs_)),
             activations=parameters.hidden_activations(self, len(self.coefs_) - 1),
             out_activation=self.out_activation_,
-            batch_norm=bool(self.batch_norm),
+            batch_norm=bool(getattr(self, "normalization_", ())),
             precision=_precision([*self.coefs_, np.empty(0, kind)]),
         )
         rows = X.shape[0]
@@ -410,7 +450,11 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         if plain:
             return X
         if self.__dict__.get("_preparation") is not None:
-            return _by_rows(prepare(self, X, reset=False))
+            X = prepare(self, X, reset=False)
+            settings: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "estimator": self}
+            return _by_rows(
+                check_array(X, dtype=(np.float64, np.float32), input_name="X", **settings)
+            )
         return _by_rows(validate_data(self, X, accept_sparse=["csr", "csc"], reset=False))
 
     def __sklearn_tags__(self) -> Any:

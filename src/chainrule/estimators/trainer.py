@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -29,6 +29,10 @@ class Examples:
     x: Any
     y: Array
     weight: Array | None = None
+
+    def weighted(self) -> Examples:
+        """With a weight for each row: one where none is given."""
+        return self if self.weight is not None else replace(self, weight=np.ones(len(self.y)))
 
     def rows(self, chosen: Any) -> Examples:
         """Some of them, dense."""
