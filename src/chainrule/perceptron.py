@@ -35,6 +35,7 @@ class Learnt:
     bias: float
     mistakes: tuple[int, ...]
     separable: bool | None  # None: not known
+    bias_learns: bool = True  # else only lines through the origin were asked for
 
     @property
     def converged(self) -> bool:
@@ -48,11 +49,17 @@ class Learnt:
         counted = f"{epochs} epoch{'s' if epochs != 1 else ''}"
         if self.converged:
             return f"The classes are linearly separable: epoch {epochs} was without mistakes."
-        made = f"{self.mistakes[-1]} mistakes in the last of {counted}" if epochs else "no epoch"
+        made = "no epoch"
+        if epochs:
+            last = self.mistakes[-1]
+            made = f"{last} mistake{'s' if last != 1 else ''} in the last of {counted}"
         if self.separable:
             return f"The classes are linearly separable, but {counted} did not suffice: {made}. Allow more epochs."
+        lines = "line" if self.bias_learns else "line through the origin"
         if self.separable is None:
-            return f"No separating line was found: {made}. Whether there is one was not decided for so large a table."
+            return f"No separating {lines} was found: {made}. Whether there is one was not decided: the table is large."
+        if not self.bias_learns:
+            return f"No line through the origin can avoid every mistake: {made}. One with an intercept may."
         return f"The classes are not linearly separable: no line can avoid every mistake; {made}."
 
 
@@ -145,8 +152,9 @@ def learn(
         weights, bias = weights_now, bias_now
         mistakes.append(made)
         if not made:
-            return Learnt(weights, bias, tuple(mistakes), True)
-    return Learnt(weights, bias, tuple(mistakes), separable(x, y, bias=bias_learns))
+            return Learnt(weights, bias, tuple(mistakes), True, bias_learns)
+    decided = separable(x, y, bias=bias_learns)
+    return Learnt(weights, bias, tuple(mistakes), decided, bias_learns)
 
 
 def separable(x: Any, y: Any, *, bias: bool = True) -> bool | None:
@@ -206,7 +214,7 @@ def picture(
         axes.set(xlim=(left, right), ylim=(bottom, top), xlabel=names[0], ylabel=names[1])
         terms = f"{weights[0]:.4g} {names[0]} {weights[1]:+.4g} {names[1]} {bias:+.4g} = 0"
         axes.set_title(terms.replace("-", "−"), color=FAINT, fontsize=10)
-        axes.legend()
+        figure.legend(loc="outside lower center", ncols=2)  # neither rows nor the line below it
     return figure
 
 

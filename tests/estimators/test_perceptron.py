@@ -44,3 +44,49 @@ def test_the_decision_line_is_drawn_for_two_features():
     assert len(model.picture(x, y).axes) == 1
     with pytest.raises(ValueError, match="two classes"):
         Perceptron(max_iter=5).fit(FLOWERS[:, :2], SPECIES).picture(FLOWERS[:, :2], SPECIES)
+
+
+def test_without_an_intercept_only_lines_through_the_origin_are_ruled_out():
+    x, y = [[1.0, 1], [2, 2]], [0, 1]
+    (said,) = Perceptron(fit_intercept=False, shuffle=False, max_iter=5).fit(x, y).statements_
+    assert said.startswith("No line through the origin can avoid every mistake: 1 mistake in")
+    with pytest.warns(ConvergenceWarning):
+        assert Perceptron(max_iter=1).fit(x, y).separable_ == [True]
+
+
+def test_a_warm_start_goes_on_with_the_same_features_alone():
+    model = Perceptron(warm_start=True, random_state=0).fit(FLOWERS[:100], SPECIES[:100])
+    weights = model.coef_.copy()
+    np.testing.assert_array_equal(model.fit(FLOWERS[:100], SPECIES[:100]).coef_, weights)
+    with pytest.raises(ValueError, match=r"X has 2 features, but Perceptron is expecting 4"):
+        model.fit(FLOWERS[:100, :2], SPECIES[:100])
+    model.set_params(warm_start=False).fit(FLOWERS[:100, :2], SPECIES[:100])
+    assert model.coef_.shape == (1, 2)
+
+
+def test_a_warm_start_without_an_intercept_has_none():
+    model = Perceptron(warm_start=True, random_state=0).fit(FLOWERS[:100], SPECIES[:100])
+    assert model.intercept_ != [0.0]
+    model.set_params(fit_intercept=False).fit(FLOWERS[:100], SPECIES[:100])
+    assert model.intercept_ == [0.0]
+
+
+def test_a_picture_refuses_classes_that_were_not_learnt():
+    x = [[0.0, 0], [1, 1]]
+    model = Perceptron(random_state=0).fit(x, ["a", "b"])
+    with pytest.raises(ValueError, match="the classes 'a' and 'b', but y holds 'x', too"):
+        model.picture(x, ["a", "x"])
+
+
+def test_a_single_class_is_named_plainly():
+    with pytest.raises(ValueError, match=r"one class: 'a'\."):
+        Perceptron().fit([[1.0], [2.0]], np.array(["a", "a"]))
+
+
+def test_the_legend_hides_neither_rows_nor_the_line():
+    x, y = FLOWERS[:100, :2], SPECIES[:100]
+    figure = Perceptron(max_iter=5000, random_state=0).fit(x, y).picture(x, y)
+    figure.draw_without_rendering()
+    (axes,), (legend,) = figure.axes, figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["0", "1"]
+    assert not legend.get_window_extent().overlaps(axes.get_tightbbox())

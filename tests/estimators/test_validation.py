@@ -1,7 +1,12 @@
+import re
+
 import numpy as np
 import pytest
+from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone
-from sklearn.datasets import load_diabetes, load_digits
+from sklearn.datasets import load_diabetes, load_digits, load_iris
+from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV, KFold, ParameterGrid, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -13,8 +18,14 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 PIXELS, CLASSES = load_digits(return_X_y=True)
 PIXELS, CLASSES = PIXELS[:300] / 16, CLASSES[:300]
+FLOWERS, SPECIES = load_iris(return_X_y=True)
 GRID = {"alpha": [1e-4, 1.0], "hidden_layer_sizes": [(8,), (20,)]}
 MODEL = MLPClassifier(max_iter=8, random_state=0)
+
+
+def error_rates(model, x, y):
+    right = model.score(x, y)
+    return {"right": right, "wrong": 1 - right}
 
 
 def test_many_settings_at_once_score_as_one_after_the_other():
@@ -70,3 +81,75 @@ def test_a_grid_search_in_two_processes_finds_the_same():
     np.testing.assert_array_equal(
         alone.cv_results_["mean_test_score"], together.cv_results_["mean_test_score"]
     )
+
+
+def test_a_fit_that_fails_leaves_the_others_their_scores():
+    broken = FLOWERS.copy()
+    broken[0] = 1e300
+    model = MLPClassifier(solver="sgd", max_iter=5, random_state=0)
+    cv = KFold(3)
+    with pytest.warns(FitFailedWarning):
+        expected = cross_validate(model, broken, SPECIES, cv=cv, return_train_score=True)
+    with pytest.warns(FitFailedWarning, match="2 fits failed out of a total of 3"):
+        (found,) = cross_validate_many(model, broken, SPECIES, [{}], cv=cv, return_train_score=True)
+    np.testing.assert_array_equal(found["test_score"], expected["test_score"])
+    np.testing.assert_array_equal(found["train_score"], expected["train_score"])
+    assert np.isnan(found["test_score"]).tolist() == [False, True, True]
+    with pytest.raises(ValueError, match="non-finite"):
+        cross_validate_many(model, broken, SPECIES, [{}], cv=cv, error_score="raise")
+    with pytest.raises(ValueError, match="All the 3 fits failed"):
+        cross_validate_many(model, np.full_like(broken, np.nan), SPECIES, [{}], cv=cv)
+
+
+def test_one_setting_that_fails_does_not_cost_the_others_their_scores():
+    settings = [{"early_stopping": True, "validation_fraction": 0.001}, {}]
+    with pytest.warns(FitFailedWarning):
+        failed, well = cross_validate_many(
+            MODEL, FLOWERS, SPECIES, settings, cv=3, scoring=error_rates, error_score=-1.0
+        )
+    np.testing.assert_array_equal(failed["test_wrong"], [-1.0] * 3)
+    expected = cross_validate(MODEL, FLOWERS, SPECIES, cv=3, scoring=error_rates)
+    np.testing.assert_array_equal(well["test_wrong"], expected["test_wrong"])
+    np.testing.assert_array_equal(well["test_right"], expected["test_right"])
+
+
+def test_requested_weights_reach_fit_and_score_within_a_pipeline():
+    weight = np.linspace(0.5, 2.0, len(SPECIES))
+    with config_context(enable_metadata_routing=True):
+        network = (
+            clone(MODEL).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        )
+        model = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), network)
+        (found,) = cross_validate_many(
+            model, FLOWERS, SPECIES, [{}], cv=3, sample_weight=weight, return_estimator=True
+        )
+        expected = cross_validate(
+            model, FLOWERS, SPECIES, cv=3, params={"sample_weight": weight}, return_estimator=True
+        )
+    np.testing.assert_array_equal(found["test_score"], expected["test_score"])
+    np.testing.assert_array_equal(
+        found["estimator"][0][-1].coefs_[0], expected["estimator"][0][-1].coefs_[0]
+    )
+
+
+@pytest.mark.parametrize("form", [sparse.coo_matrix, sparse.coo_array, sparse.csr_matrix])
+def test_sparse_rows_are_cross_validated(form):
+    (found,) = cross_validate_many(MODEL, form(PIXELS), CLASSES, [{}], cv=3)
+    expected = cross_validate(MODEL, form(PIXELS), CLASSES, cv=3)
+    np.testing.assert_array_equal(found["test_score"], expected["test_score"])
+
+
+@pytest.mark.parametrize("grid", [{"activation": "relu"}, {"alpha": 1.0}, {"alpha": []}], ids=str)
+def test_what_is_no_grid_is_refused_as_scikit_learn_refuses_it(grid):
+    with pytest.raises((TypeError, ValueError)) as theirs:
+        ParameterGrid(grid)
+    with pytest.raises(type(theirs.value), match=re.escape(str(theirs.value))):
+        cross_validate_many(MODEL, PIXELS, CLASSES, grid)
+    with pytest.raises(UsageError, match="A setting is a dict of parameters, not 'alpha'"):
+        cross_validate_many(MODEL, PIXELS, CLASSES, ["alpha"])
+
+
+def test_networks_within_pipelines_train_in_one_thread_too():
+    model = make_pipeline(StandardScaler(), MODEL)
+    (found,) = cross_validate_many(model, FLOWERS, SPECIES, [{}], cv=3, return_estimator=True)
+    assert [each[-1].threads for each in found["estimator"]] == [1, 1, 1]

@@ -2,58 +2,103 @@
 
 from __future__ import annotations
 
+import copy
+import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from chainrule.engines.program import Array
 from chainrule.estimators import workers
+from chainrule.estimators.stochastic import Teller
 
-LEARNT = (
+SHARED = (
     "classes_",
     "_label_binarizer",
     "n_outputs_",
     "out_activation_",
     "n_layers_",
     "n_features_in_",
+    "feature_names_in_",
 )
+STOCHASTIC = {"_optimizer", "_no_improvement_count"}  # left by a solver that members may not use
 
 
 def fit(
     whole: Any, X: Any, y: Any, sample_weight: Any, validation_data: Any, *, incremental: bool
 ) -> None:
     """Fit the members of an ensemble, one thread each; they are kept as `estimators_`."""
-    members = getattr(whole, "estimators_", None)
-    if members is None or not (whole.warm_start or incremental):
-        draws = check_random_state(whole.random_state).randint(2**31 - 1, size=whole.n_ensemble)
-        members = [_member(whole, int(draw)) for draw in draws]
+    members = _members(whole, going_on=whole.warm_start or incremental)
     known = {
         name: getattr(whole, name)
         for name in ("classes_", "_label_binarizer")
         if incremental and hasattr(whole, name)
     }
 
-    def train(member: Any) -> None:
+    def train(member: Any) -> Any:
         member.__dict__.update(known)
         member._fit(X, y, sample_weight, incremental=incremental, validation_data=validation_data)
+        return member
 
-    at_once = workers.threads(whole.threads) or workers.available()
-    with ThreadPoolExecutor(at_once) as team:
-        list(team.map(train, members))
+    for number, member in enumerate(workers.each(train, members, whole.threads), start=1):
+        _tell(whole, number, member)
+    _forget(whole, members[0])
     whole.estimators_ = members
-    first = members[0]
-    names = (*LEARNT, *(["feature_names_in_"] if hasattr(first, "feature_names_in_") else []))
-    whole.__dict__.update({name: getattr(first, name) for name in names if hasattr(first, name)})
+    first = vars(members[0])
+    whole.__dict__.update({name: first[name] for name in SHARED if name in first})
     whole.loss_ = float(np.mean([member.loss_ for member in members]))
     whole.n_iter_ = max(member.n_iter_ for member in members)
 
 
-def _member(whole: Any, seed: int) -> Any:
-    return clone(whole).set_params(n_ensemble=1, random_state=seed, threads=1, verbose=False)
+def _members(whole: Any, *, going_on: bool) -> list[Any]:
+    """One estimator for each network, with the parameters of the whole: its very objects, callbacks too.
+
+    Going on, the networks learnt so far come first, be they an ensemble or a single one.
+    """
+    kept: list[Any] = []
+    if going_on:
+        single = [copy.copy(whole)] if hasattr(whole, "coefs_") else []
+        kept = getattr(whole, "estimators_", single)
+    if len(kept) > whole.n_ensemble:
+        raise ValueError(
+            f"n_ensemble={whole.n_ensemble} must be at least {len(kept)}, the number of networks trained so far: "
+            "warm_start and partial_fit can add networks, but not take any away."
+        )
+    draws = check_random_state(whole.random_state).randint(2**31 - 1, size=whole.n_ensemble)
+    settings = {**whole.get_params(deep=False), "n_ensemble": 1, "threads": 1, "verbose": False}
+    members = [*kept, *(type(whole)(**settings) for _ in draws[len(kept) :])]
+    for member, draw in zip(members, draws, strict=True):
+        member.set_params(**{**settings, "random_state": int(draw)})
+    return members
+
+
+def _forget(whole: Any, member: Any) -> None:
+    """Drop what was learnt before, by a single network or by other members."""
+    public = {name for name in vars(whole) if name.endswith("_")}
+    settings = {*whole.get_params(deep=False), "_metadata_request"}
+    for name in public | STOCHASTIC | (vars(member).keys() - settings):
+        whole.__dict__.pop(name, None)
+
+
+def _tell(whole: Any, number: int, member: Any) -> None:
+    """Say that a member is trained."""
+    Teller(whole).line(
+        f"Network {number} of {whole.n_ensemble}: {member.n_iter_} iterations, loss = {member.loss_:.8f}"
+    )
+    if whole.verbose == "progress":
+        end = "\n" if number == whole.n_ensemble else ""
+        sys.stderr.write(f"\r\x1b[K{number} of {whole.n_ensemble} networks trained{end}")
+        sys.stderr.flush()
+
+
+def check_single(estimator: Any, name: str) -> None:
+    """An AttributeError where an ensemble is asked for what only its members have."""
+    if "estimators_" in vars(estimator):
+        raise AttributeError(
+            f"An ensemble has no {name} of its own: look at its networks, estimators_[0].{name} and so on."
+        )
 
 
 def outputs(members: Sequence[Any], X: Any) -> Array:

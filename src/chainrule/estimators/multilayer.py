@@ -92,7 +92,9 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         incremental: bool = False,
         validation_data: Any = None,
     ) -> Self:
-        if self.n_ensemble > 1 or (hasattr(self, "estimators_") and (self.warm_start or incremental)):
+        if self.n_ensemble > 1 or (
+            hasattr(self, "estimators_") and (self.warm_start or incremental)
+        ):
             ensemble.fit(self, X, y, sample_weight, validation_data, incremental=incremental)
             return self
         self.__dict__.pop("estimators_", None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -28,7 +28,8 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Of several classes, each is told from all others by a perceptron of its own, and the largest net input wins.
 
     Parameters: `max_iter` epochs at most; `eta0` the rate μ; `fit_intercept` whether there is a b; `shuffle`
-    the rows before each epoch; `random_state`; `warm_start` from the last weights.
+    the rows before each epoch; `random_state`; `warm_start` from the last weights,
+    where the classes are the same.
 
     Learnt: `coef_` (1 or classes, features), `intercept_`, `classes_`, `n_iter_`, `mistakes_` (one list of
     numbers for each perceptron, one number an epoch), `separable_` (True, False, or None where not decided),
@@ -64,22 +65,23 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from rows X (rows, features) and classes y."""
-        X, y = validate_data(self, X, y, dtype=np.float64)
+        going_on = self.warm_start and hasattr(self, "coef_")
+        X, y = validate_data(self, X, y, dtype=np.float64, reset=not going_on)
         check_classification_targets(y)
         classes = np.unique(y)
         if len(classes) < 2:
             raise ValueError(
-                f"Perceptron needs two classes or more, but the data hold one class: {classes[0]!r}."
+                f"Perceptron needs two classes or more, but the data hold one class: {classes.tolist()[0]!r}."
             )
-        again = self.warm_start and np.array_equal(getattr(self, "classes_", []), classes)
-        self.classes_ = classes
+        again = going_on and np.array_equal(self.classes_, classes)
+        self.classes_: Array = classes
         positive = classes[1:] if len(classes) == 2 else classes
         first: tuple[Array, Array] = (
             np.zeros((len(positive), X.shape[1])),
             np.zeros(len(positive)),
         )
         if again:
-            first = self.coef_, self.intercept_
+            first = self.coef_, self.intercept_ if self.fit_intercept else first[1]
         draws = check_random_state(self.random_state)
         found = [
             perceptron.learn(
@@ -130,12 +132,19 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         names = tuple(getattr(self, "feature_names_in_", ("f1", "f2")))
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        signs = np.where(np.asarray(y) == self.classes_[1], 1.0, -1.0)
+        y = column_or_1d(y)
+        known = self.classes_.tolist()
+        unknown = sorted(set(y.tolist()) - set(known), key=repr)
+        if unknown:
+            raise ValueError(
+                f"The picture shows the classes {known[0]!r} and {known[1]!r}, but y holds {unknown[0]!r}, too."
+            )
+        signs = np.where(y == self.classes_[1], 1.0, -1.0)
         return perceptron.picture(
             X,
             signs,
             self.coef_[0],
             float(self.intercept_[0]),
             names=names,
-            classes=tuple(self.classes_),
+            classes=(known[0], known[1]),
         )

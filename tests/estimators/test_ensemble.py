@@ -1,0 +1,109 @@
+"""Several networks as one estimator."""
+
+import numpy as np
+import pytest
+from sklearn import config_context, get_config
+from sklearn.datasets import load_iris
+
+from chainrule.estimators import MLPClassifier
+from chainrule.training import events
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, Y = load_iris(return_X_y=True)
+
+
+def ensemble(**settings):
+    return MLPClassifier(**{"n_ensemble": 2, "max_iter": 5, "random_state": 0, **settings})
+
+
+def test_nothing_of_an_earlier_network_outlives_the_ensemble():
+    model = ensemble(n_ensemble=1).fit(X, Y)
+    model.set_params(n_ensemble=3, solver="lbfgs").fit(X[:, :2], Y)
+    fresh = ensemble(n_ensemble=3, solver="lbfgs").fit(X[:, :2], Y)
+    assert vars(model).keys() == vars(fresh).keys()
+    np.testing.assert_array_equal(model.predict_proba(X[:, :2]), fresh.predict_proba(X[:, :2]))
+
+
+def test_nothing_of_an_ensemble_outlives_it():
+    model = ensemble(n_ensemble=3).fit(X, Y).set_params(n_ensemble=1).fit(X[:, :2], Y)
+    assert not hasattr(model, "estimators_")
+    assert model.model_.predict(X[:, :2]).shape == (150, 3)
+
+
+def test_requests_for_metadata_are_kept():
+    with config_context(enable_metadata_routing=True):
+        model = ensemble().set_fit_request(sample_weight=True).fit(X, Y)
+        assert model.get_metadata_routing().fit.requests == {
+            "sample_weight": True,
+            "validation_data": None,
+        }
+
+
+def test_model_refers_to_the_members():
+    model = ensemble().fit(X, Y)
+    with pytest.raises(AttributeError, match=r"no model_ of its own.*estimators_\[0\]\.model_"):
+        model.model_  # noqa: B018
+    assert model.estimators_[0].model_.predict(X).shape == (150, 3)
+
+
+def test_a_warm_start_takes_new_parameters_to_the_members():
+    model = ensemble(warm_start=True).fit(X, Y)
+    before = [member.coefs_[0].copy() for member in model.estimators_]
+    model.set_params(max_iter=1, learning_rate_init=1e-9, n_ensemble=3).fit(X, Y)
+    assert [member.n_iter_ for member in model.estimators_] == [1, 1, 1]
+    for old, member in zip(before, model.estimators_, strict=False):  # the third is new
+        np.testing.assert_allclose(member.coefs_[0], old, atol=1e-6)
+    assert len({member.random_state for member in model.estimators_}) == 3
+
+
+def test_networks_cannot_be_taken_away():
+    model = ensemble(warm_start=True, n_ensemble=3).fit(X, Y)
+    for fewer in (2, 1):
+        with pytest.raises(ValueError, match=f"n_ensemble={fewer} must be at least 3"):
+            model.set_params(n_ensemble=fewer).fit(X, Y)
+    model.set_params(warm_start=False, n_ensemble=2).fit(X, Y)
+    assert len(model.estimators_) == 2
+
+
+def test_partial_fit_adds_networks_to_a_single_one():
+    model = ensemble(n_ensemble=1).partial_fit(X, Y, classes=[0, 1, 2])
+    alone = ensemble(n_ensemble=1).partial_fit(X, Y, classes=[0, 1, 2])
+    updates = model._optimizer.updates
+    model.set_params(n_ensemble=2, learning_rate_init=0.1).partial_fit(X, Y)
+    assert not hasattr(model, "coefs_")
+    assert [m._optimizer.updates for m in model.estimators_] == [2 * updates, updates]
+    assert np.abs(model.estimators_[0].coefs_[0] - alone.coefs_[0]).max() < 0.01
+    assert [m.learning_rate_init for m in model.estimators_] == [0.1, 0.1]
+
+
+def test_the_very_callbacks_hear_every_member():
+    class Listener:
+        def __init__(self):
+            self.heard = []
+
+        def __call__(self, event):
+            self.heard.append(event)
+
+    listener = Listener()
+    ensemble(callbacks=[listener]).fit(X, Y)
+    assert len([e for e in listener.heard if isinstance(e, events.EpochEnd)]) == 10
+
+
+def test_members_are_trained_under_the_callers_configuration():
+    seen = []
+    with config_context(working_memory=7):
+        ensemble(callbacks=[lambda _: seen.append(get_config()["working_memory"])]).fit(X, Y)
+    assert set(seen) == {7}
+
+
+def test_verbose_tells_of_each_network(capsys):
+    model = ensemble(verbose=True).fit(X, Y)
+    assert capsys.readouterr().out.splitlines() == [
+        f"Network {i} of 2: 5 iterations, loss = {member.loss_:.8f}"
+        for i, member in enumerate(model.estimators_, start=1)
+    ]
+    ensemble(verbose="progress").fit(X, Y)
+    assert "2 of 2 networks trained\n" in capsys.readouterr().err
+    ensemble().fit(X, Y)
+    assert capsys.readouterr() == ("", "")
