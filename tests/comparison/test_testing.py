@@ -26,9 +26,21 @@ def test_without_test_rows_it_is_the_usual_t_test(values):
         assert found.p == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=1e-9)
 
 
-def test_scores_that_never_differ_are_noise():
+def test_models_that_never_differ_are_noise_even_if_rounding_parts_them():
     assert corrected([0.0, 0.0, 0.0], 80, 20).p == 1.0
-    assert corrected([0.5, 0.5, 0.5], 80, 20).p == 0.0
+    assert corrected([7e-15, 7e-15, 0.0], 80, 20, scale=40.0).p == 1.0
+
+
+@pytest.mark.parametrize("step", [0.5, 1 / 36, -1e-9])
+def test_differences_that_never_vary_but_for_rounding_give_no_evidence(step):
+    for values in ([step, step], [0.7 + step - 0.7, 0.9 + step - 0.9, 0.1 + step - 0.1]):
+        found = corrected(values, 80, 20, scale=1.0)
+        assert found.mean == pytest.approx(step)
+        assert all(map(math.isnan, (found.p, found.low, found.high)))
+
+
+def test_a_small_but_real_spread_is_tested():
+    assert corrected([1e-3, 1e-3 + 1e-9], 80, 20, scale=1.0).p < 0.001
 
 
 def test_splits_of_one_table_seldom_call_equal_models_different():

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainrule.cli.exits import DONE
+from chainrule.cli.pictures import check_place
 from chainrule.cli.printing import console, say, visible
-from chainrule.comparison.comparing import Comparison, Step, compare
+from chainrule.comparison.comparing import Comparison, Step, compared
 from chainrule.errors import UsageError
 from chainrule.experiment.folder import to_json
 from chainrule.experiment.settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-PICTURES = (".png", ".svg", ".pdf")
 
 
 def carry_out(
@@ -32,30 +31,28 @@ def carry_out(
     quiet: bool,
 ) -> int:
     """Compare as asked."""
-    if plot is not None and plot.suffix.lower() not in PICTURES:
-        raise UsageError(f"--plot {plot} must end in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}.")
+    if plot is not None:
+        check_place(plot)
     if not splits.strip().isdecimal() or int(splits) < 2:
         raise UsageError(f"--splits must be a whole number of at least 2, not {splits}.")
     settings = Settings.from_words(given)
-    words = {f.name: getattr(settings, f.name) for f in fields(settings) if f.name in given}
     progress = _Progress(console(stderr=True)) if not quiet else None
     try:
-        found = compare(
-            words.pop("source"), splits=int(splits), metric=metric, listener=progress, **words
-        )
+        found = compared(settings, splits=int(splits), metric=metric, listener=progress)
     finally:
         if progress is not None:
             progress.end()
+    if as_json:
+        sys.stdout.write(to_json(found.to_json()) + "\n")
+    else:
+        _print(console(), found)
     if plot is not None:
+        sys.stdout.flush()  # the result is there, whatever becomes of the picture
         try:
             found.picture().savefig(plot)
         except OSError as error:
             raise UsageError(f"--plot {plot} cannot be written ({error.strerror}).") from error
         say(console(stderr=True), f"Picture written to {plot}")
-    if as_json:
-        sys.stdout.write(to_json(found.to_json()) + "\n")
-    else:
-        _print(console(), found)
     return DONE
 
 
@@ -70,9 +67,11 @@ def _print(to: Console, found: Comparison) -> None:
     to.print("\n".join(map(visible, str(found).splitlines())), soft_wrap=True)
     to.print()
     better = "higher" if found.larger_is_better else "lower"
+    gaps = any(math.isnan(s.estimate.low) for s in found.standings)
+    none = " (– where all scores are equal)" if gaps else ""
     say(
         to,
-        f"{better.capitalize()} is better; ± is half of the 95 % interval; fit and predict are seconds. A difference "
+        f"{better.capitalize()} is better; ± is half of the 95 % interval{none}; fit and predict are seconds. A difference "
         f"from the {found.reference} is called noise where p ≥ 0.05 in the corrected resampled t-test (Nadeau and "
         "Bengio, 2003; raised for several tests by Holm, 1979).",
     )

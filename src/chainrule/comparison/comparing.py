@@ -5,23 +5,33 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from chainrule import data, metrics
+from chainrule import data, families, metrics
 from chainrule.comparison import candidates
 from chainrule.comparison.candidates import Candidate, Lesson
+from chainrule.comparison.given import (
+    check_kinds,
+    check_models,
+    in_python,
+    rows_given,
+    settings_of,
+)
 from chainrule.comparison.picture import drawn
 from chainrule.comparison.testing import Estimate, corrected, holm
 from chainrule.data import Preprocessing, Split, Target
-from chainrule.errors import UsageError, unknown_name
+from chainrule.errors import ChainruleError, DataError, UsageError, unknown_name
 from chainrule.experiment.building import check
 from chainrule.experiment.reading import Rows, read
 from chainrule.experiment.settings import Settings
+from chainrule.report.wording import counted
 
 Array = np.ndarray[Any, Any]
 LOWER_IS_BETTER = ("rmse", "mae", "median_absolute_error", "log_loss")
@@ -45,14 +55,16 @@ class Standing:
     predict_seconds: float
     rows_a_second: float
     difference: Estimate | None  # score minus the reference's; None for the reference itself
-    p: float | None  # of the difference, raised for looking at several (Holm)
+    p: float | None  # of the difference, raised for several (Holm); None where it never varies
     sign: float  # 1 where larger scores are better, −1 where smaller ones are
 
     @property
     def verdict(self) -> str:
         """What the difference is."""
-        if self.difference is None or self.p is None:
+        if self.difference is None:
             return "reference"
+        if self.p is None:
+            return "untested"
         if not self.p < 0.05:
             return "noise"
         return "better" if self.difference.mean * self.sign > 0 else "worse"
@@ -105,11 +117,13 @@ class Comparison:
         rows = []
         for s in self.standings:
             change = "" if s.difference is None else f"{s.difference.mean:+.3g}"
-            chance = "" if s.p is None else ("< 0.001" if s.p < 0.001 else f"{s.p:.3f}")
+            chance = "" if s.difference is None else "–"
+            if s.p is not None:
+                chance = "< 0.001" if s.p < 0.001 else f"{s.p:.3f}"
             half = s.estimate.high - s.estimate.mean
             digits = 1 - math.floor(math.log10(half)) if half > 0 else 4
-            shown = f"{s.estimate.mean:.{max(digits, 0)}f}"
-            shown += f" ± {half:.{max(digits, 0)}f}" if half > 0 else " ± 0"
+            shown = f"{s.estimate.mean:.{max(digits, 0)}f} ± "
+            shown += f"{half:.{max(digits, 0)}f}" if half > 0 else "–"
             seconds = [f"{x:.2g}" for x in (s.fit_seconds, s.predict_seconds)]
             verdict = "" if s.verdict == "reference" else s.verdict
             rows.append([s.name, shown, change.replace("-", "−"), chance, *seconds, verdict])
@@ -132,14 +146,14 @@ class Comparison:
                 {
                     "name": s.name,
                     "mean": s.estimate.mean,
-                    "interval": [s.estimate.low, s.estimate.high],
+                    "interval": _interval(s.estimate),
                     "scores": list(s.scores),
                     "fit_seconds": s.fit_seconds,
                     "predict_seconds": s.predict_seconds,
                     "rows_per_second": s.rows_a_second,
                     "verdict": s.verdict,
                     "difference": s.difference and s.difference.mean,
-                    "difference_interval": s.difference and [s.difference.low, s.difference.high],
+                    "difference_interval": s.difference and _interval(s.difference),
                     "p": s.p,
                 }
                 for s in self.standings
@@ -181,21 +195,52 @@ def compare(
     its target as the column `target`). Everything that is prepared is learnt from the training rows of each
     split. `models`: scikit-learn estimators by name, to compare in place of the usual ones with the network;
     `metric` as in `chainrule.metrics`; `reference`: the model the others are held against (the network).
-    Further settings are those of `chainrule train`: hidden, epochs, test, seed, ….
+    Further settings are those of `chainrule train`: hidden, epochs, drop, test, seed, ….
     """
-    known = {field.name for field in fields(Settings)} - {"source", "out"}
-    for name in settings:
-        if name not in known:
-            raise unknown_name("argument of compare", name, known)
-    named = isinstance(source, (str, Path)) and y is None
-    chosen = Settings(str(source) if named else "data", **settings)
+    try:
+        named = isinstance(source, (str, Path)) and y is None
+        chosen = settings_of(str(source) if named else "data", settings)
+        families.check(SimpleNamespace(splits=splits), "compare", splits="whole [2, inf)")
+        if models is not None:
+            check_models(models)
+        return compared(
+            chosen,
+            None if named else rows_given(source, y, chosen),
+            splits=int(splits),
+            metric=metric,
+            models=models,
+            reference=reference,
+            listener=listener,
+        )
+    except ChainruleError as error:
+        error.args = (in_python(str(error)),)
+        raise
+
+
+def compared(
+    chosen: Settings,
+    rows: Rows | None = None,
+    *,
+    splits: int,
+    metric: str = "auto",
+    models: Mapping[str, Any] | None = None,
+    reference: str | None = None,
+    listener: Callable[[Step], object] | None = None,
+) -> Comparison:
+    """A comparison with the settings of a command line, on the rows given or those of its source."""
     check(chosen)
-    if splits < 2:
-        raise UsageError(f"splits is {splits}: a comparison needs two splits or more.")
-    rows = read(chosen) if named else _given(source, y, chosen)
+    if chosen.test == 0:
+        raise UsageError(
+            "--test is 0, but a comparison needs rows to judge by: give a share above 0."
+        )
+    if rows is None:
+        # the official test rows are left aside, so the share is of use though reading says it is not
+        rows = read(replace(chosen, test=Settings.test))
     official = rows.official
     count = len(rows.values) if official is None else official
     features, values = rows.features[:count], rows.values[:count]
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
     task = data.infer_task(values) if chosen.task == "auto" else chosen.task
     whole = Target.fit(values, task=task, log=chosen.log_target)  # type: ignore[arg-type]
     if whole.multilabel or whole.width != (len(whole.classes) if whole.classes else 1):
@@ -203,6 +248,7 @@ def compare(
     metric = _metric(metric, task)
     rivals = candidates.usual(chosen, task)
     if models is not None:
+        check_kinds(models, task)
         rivals = {
             "network": rivals["network"],
             **{n: candidates.estimator(m) for n, m in models.items()},
@@ -218,31 +264,36 @@ def compare(
     def prepare(index: Array) -> Preprocessing:
         return Preprocessing.fit(features[index], image=image)
 
+    labels = values if whole.task == "classification" else None
+
+    def cut(number: int) -> Split:
+        return data.split_rows(
+            count,
+            labels=labels,
+            test=chosen.test,
+            validation=chosen.validation,
+            seed=chosen.seed + number,
+        )
+
+    _check_splits(metric, values, whole, splits, cut)
     found, split = _scores(
-        rivals, features, values, whole, chosen, metric, splits, listener, prepare
+        rivals, features, values, whole, chosen, metric, splits, listener, prepare, cut
     )
     train_rows = len(split.train) + len(split.validation)
     standings = _standings(found, reference, metric, train_rows, len(split.test))
+    if untested := [s.name for s in standings if s.verdict == "untested"]:
+        notes.append(
+            f"Untested: the difference from the {reference} is the same on all splits for "
+            f"{', '.join(untested)}, so there is no spread to test it against."
+        )
     return Comparison(
         *(rows.source.name, task, metric, reference, splits, train_rows, len(split.test)),
         *(chosen.seed, tuple(standings), tuple(notes)),
     )
 
 
-def _given(source: Any, y: Any, settings: Settings) -> Rows:
-    """Rows of arrays, or of a frame."""
-    if y is None:
-        frame: Any = data.as_frame(source)
-        name = data.find_target(frame, settings.target)
-        features: Any = frame.drop([name, *settings.drop])
-        values = data.as_values(frame[name])
-    else:
-        features = data.as_frame(source) if data.is_frame(source) else np.asarray(source)
-        values = data.as_values(y)
-    if len(features) != len(values):
-        raise UsageError(f"There are {len(features)} rows of features, but {len(values)} targets.")
-    origin = data.Source("data", features, values, None, None, None, "given by the caller")
-    return Rows(origin, None, features, values, np.arange(len(values)))
+def _interval(estimate: Estimate) -> list[float] | None:
+    return None if math.isnan(estimate.low) else [estimate.low, estimate.high]
 
 
 def _metric(wanted: str, task: str) -> str:
@@ -251,6 +302,30 @@ def _metric(wanted: str, task: str) -> str:
     if wanted not in METRICS[task]:
         raise unknown_name(f"metric of a {task}", wanted, METRICS[task])
     return wanted
+
+
+def _check_splits(
+    metric: str, values: Array, whole: Target, splits: int, cut: Callable[[int], Split]
+) -> None:
+    """Raise before anything is learnt where a split's test rows cannot define the metric."""
+    if metric not in ("roc_auc", "r2"):
+        return
+    for number in range(splits):
+        held = values[cut(number).test]
+        which = f"split {number + 1} of {splits} has"
+        advice = "choose another metric, or give --test a larger share."
+        if metric == "r2" and len(np.unique(held)) < 2:
+            raise UsageError(
+                f"r2 needs different targets to judge by, but {which} one only: {advice}"
+            )
+        if metric == "roc_auc":
+            present = set(np.unique(whole.encode(held)).tolist())
+            missing = [str(c) for i, c in enumerate(whole.classes or ()) if i not in present]
+            if missing:
+                raise UsageError(
+                    f"roc_auc needs test rows of every class, but {which} none of class "
+                    f"{' or '.join(missing[:5])}: {advice}"
+                )
 
 
 def _scores(
@@ -263,18 +338,12 @@ def _scores(
     splits: int,
     listener: Callable[[Step], object] | None,
     prepare: Callable[[Array], Preprocessing],
+    cut: Callable[[int], Split],
 ) -> tuple[dict[str, list[tuple[float, float, float]]], Split]:
     """Score and seconds of fit and prediction of each model on each split."""
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in rivals}
-    labels = values if whole.task == "classification" else None
     for number in range(splits):
-        split = data.split_rows(
-            len(values),
-            labels=labels,
-            test=settings.test,
-            validation=settings.validation,
-            seed=settings.seed + number,
-        )
+        split = cut(number)
         learning = np.concatenate([split.train, split.validation])
         preparation = prepare(learning)
         target = whole
@@ -291,15 +360,33 @@ def _scores(
         for place, (name, rival) in enumerate(rivals.items()):
             if listener is not None:
                 listener(Step(number * len(rivals) + place, splits * len(rivals), name, number + 1))
-            begun = time.perf_counter()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that a solver ran to its limit is no news here
+            with _failures_named(name, number + 1, len(learning)):
+                begun = time.perf_counter()
                 predict = rival(lesson)
-            fitted = time.perf_counter()
-            said = predict(held)
-            seconds = fitted - begun, time.perf_counter() - fitted
-            found[name].append((_score(target, said, values[split.test], metric), *seconds))
+                fitted = time.perf_counter()
+                said = predict(held)
+                seconds = fitted - begun, time.perf_counter() - fitted
+                score = _score(target, said, values[split.test], metric)
+            found[name].append((score, *seconds))
     return found, split
+
+
+@contextmanager
+def _failures_named(name: str, split: int, rows: int) -> Iterator[None]:
+    """Whatever goes wrong in a model becomes one sentence that names it; warnings are no news here."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a solver ran to its limit, say
+            yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        told = str(error).strip().splitlines() or [type(error).__name__]
+        kind = UsageError if isinstance(error, UsageError) else DataError
+        raise kind(
+            f"The model {name!r} failed on split {split}, with {counted(rows, 'row')} to learn from: "
+            f"{told[0].rstrip('.')}."
+        ) from error
 
 
 def _score(target: Target, said: Array, truth: Array, metric: str) -> float:
@@ -310,10 +397,8 @@ def _score(target: Target, said: Array, truth: Array, metric: str) -> float:
         scores = metrics.regression_metrics(np.asarray(truth, float), target.decode(said))
     value = scores[metric]
     if value is None:
-        raise UsageError(
-            f"{metric} is not defined on a split's test rows (is a class missing there?): choose another metric or "
-            "a larger test share."
-        )
+        trouble = "do not sum to 1" if np.isfinite(said).all() else "are not all finite"
+        raise DataError(f"its predictions {trouble}, so they have no {metric}.")
     return value
 
 
@@ -328,11 +413,16 @@ def _standings(
     beside = scores[reference]
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     differences = {
-        name: corrected(np.subtract(each, beside).tolist(), train_rows, test_rows)
+        name: corrected(
+            np.subtract(each, beside).tolist(),
+            *(train_rows, test_rows),
+            scale=float(np.max(np.abs([each, beside]))),
+        )
         for name, each in scores.items()
         if name != reference
     }
-    raised = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
+    chances = {name: d.p for name, d in differences.items() if not math.isnan(d.p)}
+    raised = dict(zip(chances, holm(list(chances.values())), strict=True))
     standings = []
     for name, each in scores.items():
         seconds = np.mean([s for _, *s in found[name]], axis=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def drawn(
     models: Sequence[tuple[str, Sequence[float], Estimate]], metric: str, splits: int
 ) -> Figure:
-    """A row of dots for each model, the best on top; means as marks with their 95 % intervals."""
+    """A row of dots for each model, the best on top; means as marks with their 95 % intervals, if any."""
     with styled():
         figure, axes = new_axes(6.4, 1.1 + 0.5 * len(models))
         for place, (_, scores, estimate) in enumerate(models):
@@ -26,10 +27,18 @@ def drawn(
             axes.scatter(scores, offsets, s=16, color=TRAIN, alpha=0.45, linewidths=0)
             bounds = [[estimate.mean - estimate.low], [estimate.high - estimate.mean]]
             axes.errorbar(
-                [estimate.mean], [height], xerr=bounds, fmt="|", markersize=16, color=INK, capsize=4
+                [estimate.mean],
+                [height],
+                xerr=None if math.isnan(estimate.low) else bounds,
+                fmt="|",
+                markersize=16,
+                color=INK,
+                capsize=4,
             )
         axes.set_yticks(range(len(models)), [name for name, *_ in reversed(models)])
-        axes.set_xlabel(f"{metric} on {splits} splits, mean and 95 % interval")
+        equal = any(math.isnan(estimate.low) for *_, estimate in models)
+        none = " (none where all are equal)" if equal else ""
+        axes.set_xlabel(f"{metric} on {splits} splits, mean and 95 % interval{none}")
         axes.set_ylim(-0.6, len(models) - 0.4)
         axes.grid(visible=False, axis="y")
         plain_ticks(axes.xaxis)

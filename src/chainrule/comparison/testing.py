@@ -16,7 +16,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over splits, its 95 % interval, and the chance p of one as far from 0 by noise alone."""
+    """A mean over splits, its 95 % interval, and the chance p of one as far from 0 by noise alone.
+
+    Interval and p are NaN where values without any spread leave nothing to tell them by.
+    """
 
     mean: float
     low: float
@@ -24,18 +27,26 @@ class Estimate:
     p: float
 
 
-def corrected(values: Sequence[float], train_rows: float, test_rows: float) -> Estimate:
-    """The corrected resampled t-test of values, one for each split, against a mean of 0."""
+def corrected(
+    values: Sequence[float], train_rows: float, test_rows: float, *, scale: float = 0.0
+) -> Estimate:
+    """The corrected resampled t-test of values, one for each split, against a mean of 0.
+
+    What is less than 1e-12 of the largest value, or of the `scale` of what was subtracted to get the values,
+    is rounding. Values that are all 0 have p = 1; others that are all equal have none, for t = mean / 0.
+    """
     from scipy.stats import t
 
     sample = np.asarray(values, float)
     count, mean = len(sample), float(np.mean(sample))
-    if count < 2:
+    largest = float(np.max(np.abs(sample)))
+    rounding = 1e-12 * max(scale, largest)
+    if largest <= rounding:
+        return Estimate(mean, math.nan, math.nan, 1.0 if count > 1 else math.nan)
+    if count < 2 or float(np.ptp(sample)) <= rounding:
         return Estimate(mean, math.nan, math.nan, math.nan)
     spread = math.sqrt(float(np.var(sample, ddof=1)) * (1.0 / count + test_rows / train_rows))
     half = float(t.ppf(0.975, count - 1)) * spread
-    if spread == 0.0:
-        return Estimate(mean, mean, mean, 1.0 if mean == 0.0 else 0.0)
     p = 2.0 * float(t.sf(abs(mean) / spread, count - 1))
     return Estimate(mean, mean - half, mean + half, p)
 
