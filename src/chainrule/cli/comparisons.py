@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from chainrule.cli.exits import DONE
 from chainrule.cli.pictures import check_place
 from chainrule.cli.printing import console, say, visible
-from chainrule.comparison.comparing import Comparison, Step, compared
+from chainrule.comparison.comparing import Step, compared
+from chainrule.comparison.standings import Comparison
 from chainrule.errors import UsageError
 from chainrule.experiment.folder import to_json
 from chainrule.experiment.settings import Settings
@@ -71,9 +72,9 @@ def _print(to: Console, found: Comparison) -> None:
     none = " (– where all scores are equal)" if gaps else ""
     say(
         to,
-        f"{better.capitalize()} is better; ± is half of the 95 % interval{none}; fit and predict are seconds. A difference "
-        f"from the {found.reference} is called noise where p ≥ 0.05 in the corrected resampled t-test (Nadeau and "
-        "Bengio, 2003; raised for several tests by Holm, 1979).",
+        f"{better.capitalize()} is better; ± is half of the 95 % interval{none}; fit and predict are seconds. "
+        f"A difference from the {found.reference} is called noise where p ≥ 0.05 in the corrected resampled t-test "
+        "(Nadeau and Bengio, 2003; raised for several tests by Holm, 1979).",
     )
     for note in found.notes:
         say(to, note)
