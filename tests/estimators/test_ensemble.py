@@ -103,6 +103,8 @@ def test_verbose_tells_of_each_network(capsys):
         f"Network {i} of 2: 5 iterations, loss = {member.loss_:.8f}"
         for i, member in enumerate(model.estimators_, start=1)
     ]
+    ensemble(verbose=True).partial_fit(X, Y, classes=[0, 1, 2])
+    assert "Network 2 of 2: 1 iteration, loss" in capsys.readouterr().out
     ensemble(verbose="progress").fit(X, Y)
     assert "2 of 2 networks trained\n" in capsys.readouterr().err
     ensemble().fit(X, Y)

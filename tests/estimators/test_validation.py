@@ -139,7 +139,9 @@ def test_sparse_rows_are_cross_validated(form):
     np.testing.assert_array_equal(found["test_score"], expected["test_score"])
 
 
-@pytest.mark.parametrize("grid", [{"activation": "relu"}, {"alpha": 1.0}, {"alpha": []}], ids=str)
+@pytest.mark.parametrize(
+    "grid", [{"activation": "relu"}, {"alpha": 1.0}, {"alpha": []}, 5], ids=str
+)
 def test_what_is_no_grid_is_refused_as_scikit_learn_refuses_it(grid):
     with pytest.raises((TypeError, ValueError)) as theirs:
         ParameterGrid(grid)

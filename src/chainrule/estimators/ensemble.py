@@ -84,9 +84,8 @@ def _forget(whole: Any, member: Any) -> None:
 
 def _tell(whole: Any, number: int, member: Any) -> None:
     """Say that a member is trained."""
-    Teller(whole).line(
-        f"Network {number} of {whole.n_ensemble}: {member.n_iter_} iterations, loss = {member.loss_:.8f}"
-    )
+    took = f"{member.n_iter_} iteration{'s' if member.n_iter_ != 1 else ''}"
+    Teller(whole).line(f"Network {number} of {whole.n_ensemble}: {took}, loss = {member.loss_:.8f}")
     if whole.verbose == "progress":
         end = "\n" if number == whole.n_ensemble else ""
         sys.stderr.write(f"\r\x1b[K{number} of {whole.n_ensemble} networks trained{end}")

@@ -108,7 +108,8 @@ def cross_validate_many(
 
 def _chosen(settings: Any) -> list[dict[str, Any]]:
     """The settings one by one; what is no grid is refused by scikit-learn's ParameterGrid."""
-    chosen = list(ParameterGrid(settings) if isinstance(settings, Mapping) else settings)
+    one_by_one = np.iterable(settings) and not isinstance(settings, Mapping)
+    chosen = list(settings if one_by_one else ParameterGrid(settings))
     for each in chosen:
         if not isinstance(each, Mapping):
             raise UsageError(f"A setting is a dict of parameters, not {each!r}.")
