@@ -438,3 +438,8 @@ def test_control_c_stops_all_networks_and_keeps_the_best() -> None:
     assert process.returncode == 130, errors
     assert out.splitlines() == ["training was broken off True"] * 2 + ["None"]
     assert time.monotonic() - begun < 10
+
+
+def test_a_single_model_is_not_a_list_of_models() -> None:
+    with pytest.raises(UsageError, match=r"give \[model\], or use model.fit"):
+        cr.train_many(network(1), X, Y)  # type: ignore[arg-type]

@@ -248,6 +248,8 @@ class _Pool:
 
 def _jobs(given: Iterable[Job | Model], x: Any, y: Any, settings: dict[str, Any]) -> list[Job]:
     _check_settings(settings)
+    if isinstance(given, Model | Job):
+        raise UsageError("train_many takes a list of models: give [model], or use model.fit.")
     found = []
     for place, item in enumerate(given):
         if isinstance(item, Job):
@@ -269,7 +271,7 @@ def _jobs(given: Iterable[Job | Model], x: Any, y: Any, settings: dict[str, Any]
 def _check_settings(settings: Iterable[str]) -> None:
     for setting in settings:
         if setting == "threads":
-            raise UsageError("A network of many runs on one thread: give threads to train_many.")
+            raise UsageError("The networks share the threads: give threads to train_many.")
         if setting not in SETTINGS:
             raise unknown_name("setting of fit", setting, SETTINGS)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 
 from chainrule.cli.main import run_command
 from chainrule.model import load
@@ -191,3 +192,12 @@ def test_a_terminal_that_knows_few_characters_is_no_trouble() -> None:
             [sys.executable, "-m", "chainrule", *arguments], capture_output=True, env=environment
         )
         assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_an_unknown_instruction_set_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("nonsense", "avx2, portable"):
+        monkeypatch.setenv("CHAINRULE_ISA", name)
+        code, out, err = finish(start("train", "iris", "--quiet"))
+        assert (code, out) == (2, "")
+        assert err.startswith(f"chainrule: CHAINRULE_ISA is '{name}', which is no instruction set")
+        assert err.count("\n") == 1

@@ -150,6 +150,11 @@ def test_sparse_labels_can_be_judged_by():
     assert model.validation_scores_[-1] == pytest.approx(model.score(PIXELS, SEVERAL))
 
 
+def test_a_callback_that_cannot_be_called_is_refused():
+    with pytest.raises(ValueError, match="functions that take an event, not 'print'"):
+        fitted(callbacks=["print"])
+
+
 def test_lbfgs_has_no_epochs_to_judge_after():
     model = MLPClassifier(solver="lbfgs")
     with pytest.raises(ValueError, match="after each epoch"):

@@ -272,3 +272,11 @@ def test_classes_are_found_in_every_form_of_class_targets() -> None:
     assert class_numbers(np.array([[1.0], [0.0]]), BINARY).tolist() == [1, 0]  # type: ignore[union-attr]
     assert class_numbers(np.ones((2, 3)), BINARY) is None
     assert class_numbers(np.ones((2, 1)), MSE) is None
+
+
+def test_whole_numbers_too_large_for_signed_ones_keep_their_sign() -> None:
+    large = np.array([[2**63], [5]], np.uint64)
+    found = numbers(large, "x")
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, [[2.0**63], [5.0]])
+    assert numbers(large[1:], "x").dtype == np.uint64

@@ -441,6 +441,35 @@ def test_early_stopping_may_watch_the_training_loss() -> None:
     assert history.stopped_because == "loss has not improved for 2 epochs"
 
 
+@pytest.mark.parametrize("engine", ["native", "reference"])
+@pytest.mark.parametrize("epoch", [1, 4])
+def test_weights_that_a_callback_sets_remain(engine: str, epoch: int) -> None:
+    model = linear()
+    model.compile(cr.optimizers.SGD(0.0), "mse", precision="float64", engine=engine)
+    wanted = [np.array([[1.0], [2.0], [3.0]]), np.array([4.0])]
+
+    def put(event: Event) -> None:
+        if isinstance(event, EpochEnd) and event.epoch == epoch:
+            model.set_weights(wanted)
+
+    model.fit(X, Y, epochs=4, callbacks=[put], verbose=0)
+    for found, expected in zip(model.get_weights(), wanted, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_a_batch_may_be_larger_than_anything(engine: str) -> None:
+    def weights(batch_size: int) -> Any:
+        model = linear()
+        model.compile("adam", "mse", precision="float64", engine=engine)
+        model.fit(X, Y, epochs=2, batch_size=batch_size, threads=3_000_000_000, verbose=0)
+        model.evaluate(X, Y, batch_size=batch_size)
+        return [*model.get_weights(), model.predict(X, batch_size=batch_size)]
+
+    for found, expected in zip(weights(2**64), weights(50), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_early_stopping_among_the_callbacks_is_early_stopping() -> None:
     for model, settings in overfitting():
         history = model.fit(X, Y, callbacks=[EarlyStopping(patience=2)], **settings)

@@ -90,11 +90,20 @@ void make_plan(Runner<T>* place, const std::vector<std::tuple<std::string, int, 
         made.registers = registers, made.real = real;
         if (integers.size() > made.integers.size())
             throw nb::value_error("an instruction has at most 7 integers");
+        if (operands.size() > scratch_register)
+            throw nb::value_error("an instruction has at most 64 operands");
         std::copy(integers.begin(), integers.end(), made.integers.begin());
         for (const auto& numbers : code) {
             MicroOp& micro = made.code.emplace_back();
             if (numbers.size() < 2 || numbers.size() > 2 + max_sources)
                 throw nb::value_error("a micro-operation has a place to write and up to 5 to read");
+            for (std::size_t i = 1; i < numbers.size(); ++i) {
+                const int place = numbers[i], most = scratch_register + registers;
+                const bool known = place >= 0 && place < most && place < 256 &&
+                                   (place >= scratch_register ||
+                                    place < static_cast<int>(operands.size()));
+                if (!known) throw nb::value_error("a micro-operation names no place");
+            }
             micro.op = static_cast<Micro>(numbers[0]);
             micro.dst = static_cast<std::uint8_t>(numbers[1]);
             for (std::size_t i = 0; i < max_sources && i + 2 < numbers.size(); ++i)

@@ -112,12 +112,12 @@ const char* chosen_isa() {
     for (const auto& set : instruction_set_table())
         if (set.present && (!named || std::string_view(wanted) == set.name)) return set.name;
     std::string known, present;
+    bool compiled = false;
     for (const auto& set : instruction_set_table()) {
         known += (known.empty() ? "" : ", ") + std::string(set.name);
         if (set.present) present += (present.empty() ? "" : ", ") + std::string(set.name);
+        compiled = compiled || std::string_view(wanted) == set.name;
     }
-    const bool compiled =
-        (", " + known + ", ").find(", " + std::string(wanted) + ", ") != std::string::npos;
     throw std::invalid_argument("CHAINRULE_ISA is '" + std::string(wanted) + "', " +
                                 (compiled ? "which this machine does not have"
                                           : "which is no instruction set chainrule knows") +

@@ -92,6 +92,9 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         incremental: bool = False,
         validation_data: Any = None,
     ) -> Self:
+        for callback in self.callbacks or ():
+            if not callable(callback):
+                raise ValueError(f"callbacks are functions that take an event, not {callback!r}.")
         if self.n_ensemble > 1 or (
             hasattr(self, "estimators_") and (self.warm_start or incremental)
         ):

@@ -293,7 +293,8 @@ class Model(CompiledNetwork):
                 for s in network.outputs
             ]
         with self._predicting() as (program, runner):
-            found = runner.blocks(dict(zip(program.rows, arrays, strict=True)), batch_size)
+            at_once = min(batch_size, len(arrays[0]))
+            found = runner.blocks(dict(zip(program.rows, arrays, strict=True)), at_once)
         return [found[f"output_{i}"] for i in range(len(network.outputs))]
 
     # --- arrays ---

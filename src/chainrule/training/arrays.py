@@ -82,6 +82,8 @@ def numbers(
         raise DataError(f"{what} holds {_no_number(array)} where numbers are expected: {advice}.")
     if array.dtype.kind == "b":
         array = array.astype(np.uint8)
+    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+        array = array.astype(np.float64)
     if array.dtype.kind == "f":
         _check_finite(array, what)
     if kind == "int" and array.dtype.kind == "f":

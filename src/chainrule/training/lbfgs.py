@@ -18,6 +18,9 @@ from chainrule.layers.base import Weight
 from chainrule.optimizers import LBFGS
 
 
+LISTEN_SECONDS = 0.05  # between two chances to hear Ctrl-C: libraries may make waiting deaf to it
+
+
 class _Abandoned(Exception):
     """The training loop wants no further iteration."""
 
@@ -49,7 +52,8 @@ class Descent:
         try:
             while True:
                 self._go.release()
-                self._done.acquire()
+                while not self._done.acquire(timeout=LISTEN_SECONDS):
+                    pass
                 if self._error is not None:
                     raise self._error
                 if self._finished:

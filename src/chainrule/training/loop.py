@@ -84,7 +84,8 @@ class Job:
     def rows_a_step(self) -> int:
         """The rows of a step (the last may have fewer): a batch, or all of them."""
         everything = self.step.recipe.optimizer.full_batch
-        return len(self.training) if everything else self.batch_size
+        rows = len(self.training)
+        return rows if everything else min(self.batch_size, rows)
 
     def check(self) -> None:
         """Say in a sentence what cannot work."""
@@ -177,6 +178,7 @@ def train(job: Job) -> Generator[Event, None, None]:
             if trouble:
                 reason = trouble
                 break
+            last = _snapshot(job)  # whoever heard of the epoch may have set weights
             if watching and watch.improved(epoch, logs):
                 kept = {w.parameter: last[w.parameter] for w in job.step.network.weights}
                 yield BestSoFar(epoch, watch.stopping.monitor, logs[watch.stopping.monitor])
@@ -231,7 +233,7 @@ def _minibatches(job: Job) -> Generator[Progress | dict[str, float], None, None]
         order, table, rates = upcoming(job, job.step.train, total)
         sums: Sums = {}
         for step, sums in _in_pieces(runner, job, order, table, pace):
-            rows = min(step * job.batch_size, len(order))
+            rows = min(step * job.rows_a_step, len(order))
             yield Progress(epoch, step, steps, sums["loss"] / rows)
         clock.steps += steps
         clock.updates += steps
@@ -282,7 +284,7 @@ def _in_pieces(
     while done < steps:
         begun = time.perf_counter()
         end = min(done + pace.steps, steps)
-        sums = runner.steps(job.training.arrays, order, job.batch_size, table, done, end, sums)
+        sums = runner.steps(job.training.arrays, order, job.rows_a_step, table, done, end, sums)
         pace.learn(end - done, time.perf_counter() - begun)
         done = end
         yield done, sums
@@ -317,7 +319,8 @@ def judged(
     runner: Runner, step: Step, rows: Rows, batch_size: int = JUDGING_BATCH
 ) -> dict[str, float]:
     """Loss and metrics over some rows."""
-    return finished(step, runner.steps(rows.arrays, rows.index, batch_size, {}), len(rows))
+    at_once = min(batch_size, len(rows))
+    return finished(step, runner.steps(rows.arrays, rows.index, at_once, {}), len(rows))
 
 
 def finished(step: Step, sums: Mapping[str, float], rows: int) -> dict[str, float]:

@@ -230,15 +230,14 @@ class Drafting:
     def _write_at(self, at: int, op: Op | Rounding, sources: list[int]) -> int:
         ready = []
         for source in sources:
+            while self._passes_on(source) and source not in self._settled:
+                source = self.pending[source][2][0]
             if source in self.pending and source not in self._settled:
                 inner, _, inputs = self.pending[source]
-                if inner.name in PASSING_ON:
-                    source = inputs[0]
-                else:
-                    key = (source, at)
-                    if key not in self._same:
-                        self._same[key] = self._write_at(at, inner, inputs)
-                    source = self._same[key]
+                key = (source, at)
+                if key not in self._same:
+                    self._same[key] = self._write_at(at, inner, inputs)
+                source = self._same[key]
             source = self._settled.get(source, source)
             if self.made_by[source] != at:
                 self.stored[source] = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,22 @@ from chainrule import _native
 from chainrule.engines.native.lowering import lower
 from chainrule.engines.native.plan import Instruction, Plan
 from chainrule.engines.program import Array, Precision, Program, Runner, State, row_count
-from chainrule.errors import DataError, ShapeError
+from chainrule.errors import DataError, ShapeError, UsageError
 from chainrule.graph import BATCH, Constant, Input, Parameter, Shape, Value
+from chainrule.ops.shapes import Reshape
 
+MOST_THREADS = 256  # which a system lets a process start; no bit depends on the number
 ELEMENTS = frozenset(map(np.dtype, ("float32", "float64", "uint8", "int64")))
 
 
 def lowered(
     program: Program, precision: Precision, watched: Sequence[Value] = ()
-) -> tuple[Plan, dict[Value, int]]:
+) -> tuple[Plan, dict[Value, int], dict[Value, Parameter]]:
     """What `lower` makes of a program in a precision, on this machine."""
+    try:
+        _native.chosen_isa()
+    except ValueError as error:  # CHAINRULE_ISA names none of this machine's
+        raise UsageError(str(error)) from None
     rounded = precision == "bfloat16"
     tiles = rounded and _native.bfloat16_tiles()
     return lower(program, watched, rounded=rounded, tiles=tiles)
@@ -38,9 +45,9 @@ class NativeRunner:
         threads: int | None = None,
         watched: Sequence[Value] = (),
     ) -> None:
-        self.program, self.state = program, state
-        self.threads = _native.default_threads() if threads is None else threads
-        self.plan, self.buffers = lowered(program, state.precision, watched)
+        self.program, self.state = _old_values_kept(program), state
+        self.threads = min(_native.default_threads() if threads is None else threads, MOST_THREADS)
+        self.plan, self.buffers, self._views = lowered(self.program, state.precision, watched)
         self._runner = _make(self.plan, state.dtype)
         for buffer, value in self.plan.constants.items():
             self._runner.write(buffer, np.ascontiguousarray(value, state.dtype).reshape(-1))
@@ -50,7 +57,8 @@ class NativeRunner:
         ]
         self._by_row = any(_batched(value) for value in program.outputs.values())
         self._there: dict[Parameter, Array] = {}  # what the parameters' buffers hold
-        self._turn = threading.Lock()  # one thread at a time has the buffers
+        # One thread at a time has the buffers; a signal's handler may look at them between two steps.
+        self._turn = threading.RLock()
 
     def once(
         self, data: Mapping[Input, Any], scalars: Mapping[Input, Any] | None = None
@@ -106,8 +114,6 @@ class NativeRunner:
         found: dict[Value, Any] = {leaf: array for each in given for leaf, array in each.items()}
         found.update((value, value.array) for value in values if isinstance(value, Constant))
         watching = NativeRunner(self.program, self.state, self.threads, values)
-        assigned = {value for _, value in self.program.assignments}
-        parameters = {buffer: parameter for parameter, buffer in watching._parameters}
         # Sums over rows as a step makes them, perhaps slice by slice; rows from a run that keeps them.
         for kept in (False, True):
             watching.state = State(self.state.precision, dict(before))
@@ -116,11 +122,11 @@ class NativeRunner:
             for value in values:
                 if value.op is None or _batched(value) != kept:
                     continue
-                seen_through = parameters.get(watching.buffers[value])  # by a reshape of it, say
-                if seen_through is None or value in assigned:
-                    found[value] = watching._read(value, rows)
+                parameter = watching._views.get(value)
+                if parameter is not None:
+                    found[value] = before[parameter].reshape(value.shape)
                 else:
-                    found[value] = before[seen_through].reshape(value.shape)
+                    found[value] = watching._read(value, rows)
         return {value: np.asarray(found[value]) for value in values}
 
     def _whole(
@@ -226,6 +232,16 @@ class Native:
 
     def prepare(self, program: Program, state: State, threads: int | None = None) -> Runner:
         return NativeRunner(program, state, threads)
+
+
+def _old_values_kept(program: Program) -> Program:
+    """With outputs that are parameters as copies, which a step does not change."""
+    changed = {parameter for parameter, _ in program.assignments}
+    outputs = {
+        name: Reshape(value.shape)(value) if value in changed else value
+        for name, value in program.outputs.items()
+    }
+    return replace(program, outputs=outputs)
 
 
 def _batched(value: Value) -> bool:

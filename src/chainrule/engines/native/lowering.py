@@ -48,6 +48,13 @@ class Lowering(Drafting):
             self.slot_of[value] = self.settled(self.slot_of[value])
         for value in (*program.outputs.values(), *self.watched):
             self.stored[self.slot_of[value]] = True
+        parameters = {s: v for v, s in self.slot_of.items() if isinstance(v, Parameter)}
+        self.views = {v: parameters[s] for v, s in self.slot_of.items() if v.op and s in parameters}
+        assigned = {parameter for parameter, _ in program.assignments}
+        for value in program.outputs.values():
+            if self.views.get(value) in assigned:  # outputs are read when the step is over
+                self.slot_of[value] = self._copied(self.slot_of[value])
+                self.stored[self.slot_of[value]] = True
         copies = self._assign()
         for parameter, slot in copies:
             self.stored[slot] = True
@@ -108,7 +115,9 @@ class Lowering(Drafting):
         copies: list[tuple[int, int]] = []
         outputs = {self.slot_of[v] for v in self.program.outputs.values()}
         # whose old value somebody wants at the very end
-        kept = outputs | {self.slot_of[v] for _, v in self.program.assignments if not v.inputs}
+        kept = outputs | {
+            self.slot_of[v] for _, v in self.program.assignments if not v.inputs or v in self.views
+        }
         for target, value in self.program.assignments:
             if target not in self.slot_of:
                 self.slot_of[target] = self.slot(space_of(target), stored=True)
@@ -151,8 +160,10 @@ def lower(
     *,
     rounded: bool = False,
     tiles: bool = False,
-) -> tuple[Plan, dict[Value, int]]:
+) -> tuple[Plan, dict[Value, int], dict[Value, Parameter]]:
     """The plan of a program and the buffer of each value that has one; `NoKernel` names what has none.
+
+    And which values are a parameter's own elements, in another shape: they are in its buffer before the step.
 
     `watched` values have one for sure: the code that makes them writes it too, and rounds as it does
     when nobody looks. With `rounded`, products take factors rounded to bfloat16: with `tiles` the kernels
@@ -160,4 +171,5 @@ def lower(
     """
     lowering = Lowering(program, watched, rounded=rounded, tiles=tiles)
     plan, buffers = lowering.lower()
-    return plan, {v: buffers[s] for v, s in lowering.slot_of.items() if s in buffers}
+    found = {v: buffers[s] for v, s in lowering.slot_of.items() if s in buffers}
+    return plan, found, lowering.views

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from chainrule.engines.native.drafts import SCALAR, Draft, Drafting
-from chainrule.engines.native.plan import SCRATCH_REGISTER, Instruction, Plan, Space
+from chainrule.engines.native.plan import (
+    MOST_REGISTERS,
+    SCRATCH_REGISTER,
+    Instruction,
+    Plan,
+    Space,
+)
 
 
 def drop_unread(drafts: Iterable[Draft], wanted: set[int]) -> None:
@@ -29,6 +35,11 @@ def drop_unread(drafts: Iterable[Draft], wanted: set[int]) -> None:
 
 def numbered(drafting: Drafting, names: Mapping[int, str]) -> tuple[Plan, dict[int, int]]:
     """The plan, and the buffer of each slot that has one; `names` are those of some slots."""
+    drafting.drafts = [part for draft in drafting.drafts for part in _cut(drafting, draft)]
+    for at, draft in enumerate(drafting.drafts):
+        for slot in (draft.product, *(dst for _, dst, _ in draft.code)):
+            if slot >= 0:
+                drafting.made_by[slot] = at
     for at, draft in enumerate(drafting.drafts):
         for _, _, sources in draft.code:
             for source in sources:
@@ -52,6 +63,32 @@ def numbered(drafting: Drafting, names: Mapping[int, str]) -> tuple[Plan, dict[i
         {buffers[slot]: name for slot, name in names.items() if slot in buffers},
     )
     return plan, buffers
+
+
+def _cut(drafting: Drafting, draft: Draft) -> Iterator[Draft]:
+    """The draft, in as many parts as keep to the places that an instruction has."""
+    rest = draft
+    while not _fits(drafting, rest, len(rest.code)):
+        at = next(k for k in range(len(rest.code) - 1, 0, -1) if _fits(drafting, rest, k))
+        later = Draft("elementwise", rest.space, code=rest.code[at:])
+        rest.code = rest.code[:at]
+        read = {s for _, _, sources in later.code for s in sources}
+        for slot in (rest.product, *(dst for _, dst, _ in rest.code)):
+            if slot in read:
+                drafting.stored[slot] = True
+        yield rest
+        rest = later
+    yield rest
+
+
+def _fits(drafting: Drafting, draft: Draft, length: int) -> bool:
+    """Whether so much of a draft's code, and the rest after it, need no more places than there are."""
+    code, rest = draft.code[:length], draft.code[length:]
+    later = {s for _, _, sources in rest for s in sources}
+    own = {dst for _, dst, _ in code}
+    kept = {s for s in own if drafting.stored[s] or s in drafting.home or s in later}
+    operands = kept | {s for _, _, sources in code for s in sources if s not in own}
+    return len(operands) <= SCRATCH_REGISTER and len(own - kept) <= MOST_REGISTERS
 
 
 def _join_adam(drafting: Drafting, draft: Draft) -> None:
