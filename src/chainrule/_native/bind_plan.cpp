@@ -99,9 +99,9 @@ void make_plan(Runner<T>* place, const std::vector<std::tuple<std::string, int, 
                 throw nb::value_error("a micro-operation has a place to write and up to 5 to read");
             for (std::size_t i = 1; i < numbers.size(); ++i) {
                 const int place = numbers[i], most = scratch_register + registers;
-                const bool known = place >= 0 && place < most && place < 256 &&
-                                   (place >= scratch_register ||
-                                    place < static_cast<int>(operands.size()));
+                const bool known =
+                    place >= 0 && place < most && place < 256 &&
+                    (place >= scratch_register || place < static_cast<int>(operands.size()));
                 if (!known) throw nb::value_error("a micro-operation names no place");
             }
             micro.op = static_cast<Micro>(numbers[0]);

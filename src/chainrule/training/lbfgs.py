@@ -17,7 +17,6 @@ from chainrule.graph import Input
 from chainrule.layers.base import Weight
 from chainrule.optimizers import LBFGS
 
-
 LISTEN_SECONDS = 0.05  # between two chances to hear Ctrl-C: libraries may make waiting deaf to it
 
 
