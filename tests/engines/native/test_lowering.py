@@ -102,6 +102,25 @@ def test_what_passes_on_something_unwritten_finds_it(name: str) -> None:
     both_train_alike(lambda: [cr.layers.Dense(7, activation=PASSING_ON[name]), cr.layers.Dense(8)])
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("make", [cr.constraints.MaxNorm, cr.constraints.UnitNorm])
+def test_norms_of_rows_and_of_columns_are_constrained(make: Any, axis: int) -> None:
+    both_train_alike(
+        lambda: [cr.layers.Dense(11, kernel_constraint=make(axis=axis)), cr.layers.Dense(8)], "adam"
+    )
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (17, 33), (1, 4), (4, 1)])
+def test_a_parameter_is_summed_along_its_rows(shape: tuple[int, int]) -> None:
+    w = Parameter(shape, "w")
+    outputs = {
+        "upright": ops.sum(w, 1, keepdims=True),
+        "lying": ops.sum(w, 1) * 2.0,
+        "shares": w / ops.sum(ops.square(w), 1, keepdims=True),
+    }
+    assert_the_same_step(Program((), outputs), {w: RNG.normal(size=shape)})
+
+
 # --- parameters under other names ---
 
 

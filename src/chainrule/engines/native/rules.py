@@ -110,8 +110,15 @@ def _sum(drafting: Drafting, value: Value, sources: list[int]) -> int:
     if rank == 2 and axes == (0,):
         if own.layout == "matrix" and wanted == Space("matrix", 1, own.columns):
             return drafting.instruction("column_sum", wanted, sources[0])
-    elif axes == tuple(range(1, rank)) and wanted.layout == "column" and own.layout == "matrix":
-        return drafting.instruction(by_row, wanted, x)
+    elif axes == tuple(range(1, rank)) and own.layout == "matrix":
+        column = drafting.instruction(by_row, Space("column", own.rows), x)
+        if wanted.layout == "column":
+            return column
+        upright = _matrix(drafting, column)
+        if wanted == drafting.spaces[upright]:
+            return upright
+        if wanted == Space("matrix", 1, own.rows):
+            return drafting.instruction("transpose", wanted, upright)
     raise NoKernel(value, f"over axes {axes} of {value.inputs[0].shape}")
 
 
