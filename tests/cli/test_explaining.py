@@ -155,7 +155,7 @@ def test_descents_are_told_and_drawn(chainrule: Command) -> None:
         (("hill",), "Unknown surface 'hill'"),
         (("bowl", "--start", "1"), "--start has 1 number(s), but bowl is a function of 2"),
         (("bowl", "--learning-rate", "fast"), "--learning-rate fast must be numbers"),
-        (("bowl", "--plot", "x.gif"), "must end in .png, .svg, .pdf"),
+        (("bowl", "--plot", "x.gif"), "must end in .png, .svg or .pdf"),
         (("bowl", "--optimizer", "adma"), "did you mean 'adam'"),
         (("bowl", "--optimizer", "adagrad", "--momentum", "0.9"), "momentum"),
     ],

@@ -10,19 +10,18 @@ from typing import Any
 
 from chainrule import optimizers, surfaces
 from chainrule.cli.exits import DONE
+from chainrule.cli.pictures import check_place
 from chainrule.cli.printing import columns, console, say
 from chainrule.descent import minimize
 from chainrule.errors import UsageError
 from chainrule.watching import Watched, picture, save
 
-PICTURES = (".png", ".svg", ".pdf")
-
 
 def carry_out(given: Mapping[str, Any]) -> int:
     """Descend as asked."""
     plot = given["plot"]
-    if plot is not None and Path(plot).suffix.lower() not in PICTURES:
-        raise UsageError(f"--plot {plot} must end in {', '.join(PICTURES)}.")
+    if plot is not None:
+        check_place(Path(plot))
     surface = surfaces.get(given["surface"])
     start = surface.start if given["start"] is None else _numbers("start", given["start"])
     if len(start) != len(surface.start):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.cli.exits import DONE
+from chainrule.cli.pictures import check_place
 from chainrule.cli.printing import console, say
 from chainrule.errors import UsageError
 from chainrule.experiment.rows import chosen_rows
@@ -16,8 +17,6 @@ from chainrule.ledger.examples import EXAMPLES, Told, example
 from chainrule.ledger.terminal import pieces
 from chainrule.model import Model
 from chainrule.watching import save
-
-PICTURES = (".png", ".svg", ".pdf")
 
 STYLES = {
     "heading": "bold", "name": "bold", "symbols": "", "numbers": "cyan", "value": "bold green",
@@ -121,10 +120,7 @@ def _depth(ledger: Ledger, given: Mapping[str, Any]) -> int:
     if given["out"] is None:
         sys.stdout.write(f"{found}\n")
         return DONE
-    if Path(given["out"]).suffix.lower() not in PICTURES:
-        raise UsageError(
-            f"--out {given['out']}: with --depth it must end in {', '.join(PICTURES)}."
-        )
+    check_place(Path(given["out"]), "with --depth, --out")
     save(found.picture(), given["out"])
     say(console(stderr=True), f"Written to {given['out']}")
     return DONE
