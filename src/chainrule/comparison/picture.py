@@ -20,7 +20,7 @@ def drawn(
 ) -> Figure:
     """A row of dots for each model, the best on top; means as marks with their 95 % intervals, if any."""
     with styled():
-        figure, axes = new_axes(6.4, 1.1 + 0.5 * len(models))
+        figure, axes = new_axes(6.4, 1.3 + 0.5 * len(models))
         for place, (_, scores, estimate) in enumerate(models):
             height = len(models) - 1 - place
             offsets = height + np.linspace(-0.16, 0.16, len(scores))
@@ -38,7 +38,7 @@ def drawn(
         axes.set_yticks(range(len(models)), [name for name, *_ in reversed(models)])
         equal = any(math.isnan(estimate.low) for *_, estimate in models)
         none = " (none where all are equal)" if equal else ""
-        axes.set_xlabel(f"{metric} on {splits} splits, mean and 95 % interval{none}")
+        axes.set_xlabel(f"{metric} on {splits} splits,\nmean and 95 % interval{none}")
         axes.set_ylim(-0.6, len(models) - 0.4)
         axes.grid(visible=False, axis="y")
         plain_ticks(axes.xaxis)
