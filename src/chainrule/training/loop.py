@@ -102,7 +102,7 @@ class Job:
             if smallest < layer.minimum_rows and layer.trainable:
                 raise UsageError(
                     f"{layer.described} cannot train on a batch of {smallest} row, and {rows} row(s) in batches of "
-                    f"{self.rows_a_step} leave one: choose another batch_size, or give more rows."
+                    f"{self.batch_size} leave one: choose another batch_size, or give more rows."
                 )
 
     def _check_monitor(self, monitor: str) -> None:
