@@ -96,7 +96,7 @@ void make_plan(Runner<T>* place, const std::vector<std::tuple<std::string, int, 
         for (const auto& numbers : code) {
             MicroOp& micro = made.code.emplace_back();
             if (numbers.size() < 2 || numbers.size() > 2 + max_sources)
-                throw nb::value_error("a micro-operation has a place to write and up to 5 to read");
+                throw nb::value_error("a micro-operation writes one place and reads at most 12");
             for (std::size_t i = 1; i < numbers.size(); ++i) {
                 const int place = numbers[i], most = scratch_register + registers;
                 const bool known =

@@ -111,10 +111,9 @@ const char* chosen_isa() {
     const bool named = wanted && *wanted;
     for (const auto& set : instruction_set_table())
         if (set.present && (!named || std::string_view(wanted) == set.name)) return set.name;
-    std::string known, present;
+    std::string present;
     bool compiled = false;
     for (const auto& set : instruction_set_table()) {
-        known += (known.empty() ? "" : ", ") + std::string(set.name);
         if (set.present) present += (present.empty() ? "" : ", ") + std::string(set.name);
         compiled = compiled || std::string_view(wanted) == set.name;
     }

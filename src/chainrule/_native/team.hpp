@@ -109,7 +109,7 @@ inline int default_threads() { return processors_of_quota("", allowed_processors
 // How long a thread spins before it sleeps: for the others at a barrier, who come within
 // microseconds where all run, and for the next call, before which the caller ends one epoch and
 // begins another. Shorter ones are slower: sleeping after 20 µs at barriers by a tenth
-// (784-512-512-10, two threads), after 100 µs between calls by a fifth (64-100-10, 9 steps a call).
+// (784-512-512-10, two threads), after 100 µs between calls by a tenth (64-100-10, 9 steps a call).
 constexpr std::chrono::microseconds patience_at_barriers{100}, patience_between_calls{1000};
 
 // Returns when `value` is no longer `old`. Spinning catches what comes soon. Sleeping leaves the

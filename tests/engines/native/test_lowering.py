@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import ops
+from chainrule import _native, ops
 from chainrule.engines.native import Native, lower
 from chainrule.engines.native.plan import MOST_REGISTERS, SCRATCH_REGISTER
 from chainrule.engines.program import Array, Program, State
@@ -78,6 +78,25 @@ def test_any_number_of_intermediates_may_be_alive_at_once() -> None:
         assert len(instruction.operands) <= SCRATCH_REGISTER
         assert instruction.registers <= MOST_REGISTERS
     assert_the_same_step(program, {}, {x: RNG.normal(size=(7, 5))})
+
+
+@pytest.mark.parametrize(
+    ("places", "operands", "words"),
+    [
+        ([0, 1], 65, "at most 64 operands"),
+        ([0, 2], 2, "names no place"),
+        ([64, 1], 2, "names no place"),  # a register, of which there is none
+        ([-1, 1], 2, "names no place"),
+        ([0, *[1] * 13], 2, "reads at most 12"),
+    ],
+)
+def test_a_plan_that_names_more_places_than_there_are_is_refused(
+    places: list[int], operands: int, words: str
+) -> None:
+    code = [[_native.opcodes()["copy"], *places]]
+    instruction = ("elementwise", 0, -1, -1, -1, code, [(0, "full")] * operands, 0, (), 0.0)
+    with pytest.raises(ValueError, match=words):
+        _native.Plan64([("matrix", 2, 2)], [instruction], -1)
 
 
 # --- what only passes on what it is given ---
