@@ -86,22 +86,71 @@ double Instructions<T>::work_of(int number, const Workspace<T>& at) const {
 }
 
 template <class T>
-void Instructions<T>::carry_out(int number, Workspace<T>& at, T* scratch, int part, int parts) {
+Division Instructions<T>::division_of(int number, const Workspace<T>& at, int threads) const {
+    // Below so many nanoseconds one thread does it, which saves meeting the others.
+    constexpr double worth_sharing = 1000;
+    const Instruction& instruction = plan_.instructions[number];
+    const auto of_batch = [&](int buffer) {
+        return buffer >= 0 && plan_.buffers[buffer].rows == batch_rows;
+    };
+    switch (instruction.op) {
+        case Opcode::total:
+        case Opcode::scatter_add:
+            return Division::whole;
+        case Opcode::tn:
+        case Opcode::tn_bfloat16:
+        case Opcode::nn_bfloat16:
+        case Opcode::nt_bfloat16:
+        case Opcode::column_sum:
+            return Division::units;
+        case Opcode::nn: {
+            // By rows each thread reads all of b, else all of a, and who goes on with the result
+            // what others made of it.
+            const std::int64_t rows = at.rows_of(instruction.a),
+                               depth = at.columns_of(instruction.a);
+            const std::int64_t columns = at.columns_of(instruction.b);
+            const bool by_rows = depth * columns <= rows * (depth + columns) &&
+                                 rows >= static_cast<std::int64_t>(threads) * kernels_.tile_rows;
+            return by_rows && of_batch(instruction.a) && !of_batch(instruction.b) ? Division::rows
+                                                                                  : Division::units;
+        }
+        case Opcode::to_real:
+        case Opcode::to_column:
+        case Opcode::to_matrix:
+        case Opcode::one_hot:
+        case Opcode::copy_columns:
+        case Opcode::gather:
+            return of_batch(instruction.out) ? Division::rows : Division::whole;
+        case Opcode::transpose:
+            break;
+        case Opcode::elementwise:
+            if (of_batch(instruction.out) &&
+                plan_.buffers[instruction.out].layout == Layout::matrix)
+                return Division::rows;
+            break;
+        default:
+            if (of_batch(instruction.out)) return Division::rows;
+    }
+    return work_of(number, at) > worth_sharing ? Division::units : Division::whole;
+}
+
+template <class T>
+void Instructions<T>::carry_out(int number, Workspace<T>& at, T* scratch, const Part& part) {
     const Instruction& instruction = plan_.instructions[number];
     switch (instruction.op) {
         case Opcode::nn:
-            return product_nn(number, at, scratch, part, parts);
+            return product_nn(number, at, scratch, part);
         case Opcode::tn:
-            return product_tn(number, at, scratch, part, parts);
+            return product_tn(number, at, scratch, part);
         case Opcode::nn_bfloat16:
         case Opcode::nt_bfloat16:
-            return tiles_nn(number, at, scratch, part, parts);
+            return tiles_nn(number, at, scratch, part);
         case Opcode::tn_bfloat16:
-            return tiles_tn(number, at, scratch, part, parts);
+            return tiles_tn(number, at, scratch, part);
         case Opcode::column_sum:
-            return sum_columns(number, at, scratch, part, parts);
+            return sum_columns(number, at, scratch, part);
         case Opcode::elementwise:
-            return elementwise(number, at, scratch, part, parts);
+            return elementwise(number, at, scratch, part);
         case Opcode::softmax:
         case Opcode::log_softmax:
         case Opcode::row_sum:
@@ -110,14 +159,21 @@ void Instructions<T>::carry_out(int number, Workspace<T>& at, T* scratch, int pa
         case Opcode::row_argmax:
         case Opcode::sparse_cross_entropy:
         case Opcode::transpose:
-            return rowwise(instruction, at, part, parts);
+            return rowwise(instruction, at, part);
         case Opcode::dropout_mask:
         case Opcode::normal_noise:
         case Opcode::random_flip:
         case Opcode::random_shift:
-            return draw(instruction, at, part, parts);
+            return draw(instruction, at, part);
+        case Opcode::to_real:
+        case Opcode::to_column:
+        case Opcode::to_matrix:
+        case Opcode::one_hot:
+        case Opcode::copy_columns:
+        case Opcode::gather:
+            return move(instruction, at, part);
         default:
-            if (part == 0) whole(instruction, at);
+            if (part.index == 0) whole(instruction, at);
     }
 }
 
@@ -134,29 +190,31 @@ void Instructions<T>::finish(int number, const Workspace<T>& at, T* block, int p
 }
 
 template <class T>
-void Instructions<T>::product_nn(int number, const Workspace<T>& at, T* scratch, int part,
-                                 int parts) const {
+void Instructions<T>::product_nn(int number, const Workspace<T>& at, T* scratch,
+                                 const Part& part) const {
     const Instruction& instruction = plan_.instructions[number];
     const int rows = at.rows_of(instruction.a), depth = at.columns_of(instruction.a);
     const int columns = at.columns_of(instruction.b), panels = rounded_up(columns, panel_);
+    const Share own_rows = part.rows(rows);
+    const int given = own_rows.end - own_rows.begin;
     // So much of the right matrix stays in the nearest cache while the rows of a strip pass by, and
     // the strip in the next one while the panels do.
     constexpr int depth_at_once = 256;
     const int fitting = static_cast<int>(next_cache / sizeof(T)) / std::max(depth, 1);
     const int most = std::clamp(fitting / max_block_rows, 1, strip_blocks) * max_block_rows;
     // Strips of equal height, and some for each part.
-    const int wanted = parts > 1 ? rounded_up(4 * parts, panels) : 1;
-    const int strips = std::max(rounded_up(rows, most),
-                                std::min(wanted, rounded_up(rows, 2 * kernels_.tile_rows)));
+    const int wanted = part.division == Division::units ? rounded_up(4 * part.count, panels) : 1;
+    const int strips = std::max(rounded_up(given, most),
+                                std::min(wanted, rounded_up(given, 2 * kernels_.tile_rows)));
     T* const own = scratch;
     scratch += strip_blocks * max_block_rows * panel_;
     const T* a = at.data(instruction.a);
     const std::size_t a_panel = static_cast<std::size_t>(rows) * panel_;
-    const Share share(strips * panels, part, parts);
+    const Share share = part.units(strips * panels);
     for (int unit = share.begin; unit < share.end; ++unit) {
         const int panel = unit % panels;
-        const Share strip(rows, unit / panels, strips);
-        const int row = strip.begin, count = strip.end - strip.begin;
+        const Share strip(given, unit / panels, strips);
+        const int row = own_rows.begin + strip.begin, count = strip.end - strip.begin;
         const int vectors = columns - panel * panel_ > panel_ / 2 ? 2 : 1;
         T* block = instruction.out < 0
                        ? own
@@ -196,8 +254,8 @@ void Instructions<T>::tn_block(const Instruction& instruction, const Workspace<T
 }
 
 template <class T>
-void Instructions<T>::product_tn(int number, const Workspace<T>& at, T* scratch, int part,
-                                 int parts) const {
+void Instructions<T>::product_tn(int number, const Workspace<T>& at, T* scratch,
+                                 const Part& part) const {
     const Instruction& instruction = plan_.instructions[number];
     const int rows = at.columns_of(instruction.a), columns = at.columns_of(instruction.b);
     const int sources = rounded_up(rows, panel_), panels = rounded_up(columns, panel_);
@@ -208,7 +266,7 @@ void Instructions<T>::product_tn(int number, const Workspace<T>& at, T* scratch,
         std::clamp(static_cast<int>(next_cache / std::max<std::size_t>(bytes, 1)), 1, sources);
     T* const own = scratch;
     scratch += max_block_rows * panel_;
-    const Share share(sources * panels, part, parts);
+    const Share share = part.units(sources * panels);
     for (int unit = share.begin; unit < share.end; ++unit) {
         const int from = unit / (group * panels) * group, within = unit - from * panels;
         const int many = std::min(group, sources - from);
@@ -225,12 +283,12 @@ void Instructions<T>::product_tn(int number, const Workspace<T>& at, T* scratch,
 }
 
 template <class T>
-void Instructions<T>::sum_columns(int number, const Workspace<T>& at, T* scratch, int part,
-                                  int parts) const {
+void Instructions<T>::sum_columns(int number, const Workspace<T>& at, T* scratch,
+                                  const Part& part) const {
     const Instruction& instruction = plan_.instructions[number];
     T* const own = scratch;
     scratch += max_block_rows * panel_;
-    const Share share(at.panels_of(instruction.a), part, parts);
+    const Share share = part.units(at.panels_of(instruction.a));
     for (int panel = share.begin; panel < share.end; ++panel) {
         T* block = instruction.out < 0 ? own : at.data(instruction.out) + panel * panel_;
         kernels_.column_sum(at.data(instruction.a), at.rows_of(instruction.a), panel, block);
@@ -241,31 +299,32 @@ void Instructions<T>::sum_columns(int number, const Workspace<T>& at, T* scratch
 // The space of the code is that of `out`: a matrix, a column (as whole blocks of contiguous
 // elements), or a scalar.
 template <class T>
-void Instructions<T>::elementwise(int number, const Workspace<T>& at, T* scratch, int part,
-                                  int parts) const {
+void Instructions<T>::elementwise(int number, const Workspace<T>& at, T* scratch,
+                                  const Part& part) const {
     const Instruction& instruction = plan_.instructions[number];
     const Layout layout = plan_.buffers[instruction.out].layout;
     const int rows = at.rows_of(instruction.out);
-    const int height = layout == Layout::matrix   ? rows
-                       : layout == Layout::scalar ? 1
-                                                  : rounded_up(rows, panel_);
-    const int chunks = rounded_up(height, max_block_rows);
+    const Share height = part.rows(layout == Layout::matrix   ? rows
+                                   : layout == Layout::scalar ? 1
+                                                              : rounded_up(rows, panel_));
+    const int chunks = rounded_up(height.end - height.begin, max_block_rows);
     const int panels = layout == Layout::matrix ? at.panels_of(instruction.out) : 1;
-    const Share share(chunks * panels, part, parts);
+    const Share share = part.units(chunks * panels);
     for (int unit = share.begin; unit < share.end; ++unit) {
-        const int panel = unit / chunks, row = unit % chunks * max_block_rows;
-        finish(number, at, nullptr, panel, row, std::min(max_block_rows, height - row), scratch);
+        const int panel = unit / chunks, row = height.begin + unit % chunks * max_block_rows;
+        finish(number, at, nullptr, panel, row, std::min(max_block_rows, height.end - row),
+               scratch);
     }
 }
 
 template <class T>
-void Instructions<T>::rowwise(const Instruction& instruction, const Workspace<T>& at, int part,
-                              int parts) const {
+void Instructions<T>::rowwise(const Instruction& instruction, const Workspace<T>& at,
+                              const Part& part) const {
     const int rows = at.rows_of(instruction.a), columns = at.columns_of(instruction.a);
     const int out = instruction.out;
     const T* a = at.data(instruction.a);
     const bool by_panel = instruction.op == Opcode::transpose;
-    const Share share(by_panel ? at.panels_of(instruction.a) : rows, part, parts);
+    const Share share = part.either(by_panel ? at.panels_of(instruction.a) : rows);
     const int begin = share.begin, end = share.end;
     switch (instruction.op) {
         case Opcode::softmax:
@@ -300,11 +359,11 @@ void Instructions<T>::rowwise(const Instruction& instruction, const Workspace<T>
 
 // What random numbers decide: masks, noise, and how images are changed.
 template <class T>
-void Instructions<T>::draw(const Instruction& instruction, const Workspace<T>& at, int part,
-                           int parts) const {
+void Instructions<T>::draw(const Instruction& instruction, const Workspace<T>& at,
+                           const Part& part) const {
     const int out = instruction.out;
     const int rows = at.rows_of(out), columns = at.columns_of(out);
-    const Share share(rows, part, parts);
+    const Share share = part.either(rows);
     const int begins = plan_.buffers[out].rows == batch_rows ? at.first_row : 0;
     const auto& integers = instruction.integers;
     const auto whole = [&](int i) { return static_cast<int>(integers[i]); };
@@ -341,86 +400,86 @@ void Instructions<T>::draw(const Instruction& instruction, const Workspace<T>& a
         at.set_scalar(out, to[0]);
 }
 
-// What is not worth sharing out.
+// Element (row, column) of a matrix with so many rows.
 template <class T>
-void Instructions<T>::whole(const Instruction& instruction, const Workspace<T>& at) {
-    const auto place = [&](int rows, int row, int column) {
-        return (static_cast<std::size_t>(column / panel_) * rows + row) * panel_ + column % panel_;
-    };
-    const int out = instruction.out;
+std::size_t Instructions<T>::place(int rows, int row, int column) const {
+    return (static_cast<std::size_t>(column / panel_) * rows + row) * panel_ + column % panel_;
+}
+
+// What only goes to another place, row by row.
+template <class T>
+void Instructions<T>::move(const Instruction& instruction, const Workspace<T>& at,
+                           const Part& part) {
+    const int out = instruction.out, n = at.rows_of(out);
+    const Share rows = part.rows(n);
     T* const to = at.data(out);
+    const T* const a = at.data(instruction.a);
+    const std::int64_t* const integers =
+        at.integers(instruction.op == Opcode::gather ? instruction.b : instruction.a);
     switch (instruction.op) {
-        case Opcode::total: {
-            const double sum = kernels_.total(at.data(instruction.a), at.rows_of(instruction.a));
-            return at.set_scalar(out, static_cast<T>(sum));
-        }
-        case Opcode::to_real: {
-            const int n = at.rows_of(instruction.a);
-            for (int i = 0; i < n; ++i) to[i] = static_cast<T>(at.integers(instruction.a)[i]);
+        case Opcode::to_real:
+            for (int i = rows.begin; i < rows.end; ++i) to[i] = static_cast<T>(integers[i]);
             return;
-        }
-        case Opcode::to_column: {
-            const int n = at.rows_of(instruction.a);
-            for (int i = 0; i < n; ++i) to[i] = at.data(instruction.a)[place(n, i, 0)];
+        case Opcode::to_column:
+            for (int i = rows.begin; i < rows.end; ++i) to[i] = a[place(n, i, 0)];
             return;
-        }
-        case Opcode::to_matrix: {
-            const int n = at.rows_of(instruction.a);
-            for (int i = 0; i < n; ++i) to[place(n, i, 0)] = at.data(instruction.a)[i];
+        case Opcode::to_matrix:
+            for (int i = rows.begin; i < rows.end; ++i) to[place(n, i, 0)] = a[i];
             return;
-        }
         case Opcode::one_hot: {
-            const int n = at.rows_of(out), columns = at.columns_of(out);
-            std::fill_n(to, static_cast<std::size_t>(at.panels_of(out)) * n * panel_, T(0));
-            for (int i = 0; i < n; ++i) {
-                const auto label = at.integers(instruction.a)[i];
-                if (label >= 0 && label < columns) to[place(n, i, static_cast<int>(label))] = T(1);
-            }
+            const int columns = at.columns_of(out);
+            for (int panel = 0; panel < at.panels_of(out); ++panel)
+                std::fill(to + place(n, rows.begin, panel * panel_),
+                          to + place(n, rows.end, panel * panel_), T(0));
+            for (int i = rows.begin; i < rows.end; ++i)
+                if (integers[i] >= 0 && integers[i] < columns)
+                    to[place(n, i, static_cast<int>(integers[i]))] = T(1);
             return;
         }
         case Opcode::copy_columns: {
             const int from = static_cast<int>(instruction.integers[0]);
             const int begin = static_cast<int>(instruction.integers[1]);
             const int count = static_cast<int>(instruction.integers[2]);
-            const int n = at.rows_of(instruction.a);
             for (int j = 0; j < count; ++j)
-                for (int i = 0; i < n; ++i)
-                    to[place(n, i, begin + j)] = at.data(instruction.a)[place(n, i, from + j)];
+                for (int i = rows.begin; i < rows.end; ++i)
+                    to[place(n, i, begin + j)] = a[place(n, i, from + j)];
             return;
         }
-        case Opcode::gather: {
-            const int n = at.rows_of(instruction.b), table_rows = at.rows_of(instruction.a);
+        default: {
+            const int table_rows = at.rows_of(instruction.a);
             const int columns = at.columns_of(instruction.a);
-            for (int i = 0; i < n; ++i) {
-                const auto row = at.integers(instruction.b)[i];
+            for (int i = rows.begin; i < rows.end; ++i) {
+                const auto row = integers[i];
                 if (row < 0 || row >= table_rows) {
                     out_of_range = true;
                     continue;
                 }
                 for (int j = 0; j < columns; ++j)
-                    to[place(n, i, j)] =
-                        at.data(instruction.a)[place(table_rows, static_cast<int>(row), j)];
+                    to[place(n, i, j)] = a[place(table_rows, static_cast<int>(row), j)];
             }
-            return;
         }
-        case Opcode::scatter_add: {
-            const int n = at.rows_of(instruction.a), columns = at.columns_of(instruction.a);
-            const int total = at.rows_of(out);
-            std::fill_n(to, static_cast<std::size_t>(at.panels_of(out)) * total * panel_, T(0));
-            for (int i = 0; i < n; ++i) {
-                const auto row = at.integers(instruction.b)[i];
-                if (row < 0 || row >= total) {
-                    out_of_range = true;
-                    continue;
-                }
-                for (int j = 0; j < columns; ++j)
-                    to[place(total, static_cast<int>(row), j)] +=
-                        at.data(instruction.a)[place(n, i, j)];
-            }
-            return;
+    }
+}
+
+// What one thread does.
+template <class T>
+void Instructions<T>::whole(const Instruction& instruction, const Workspace<T>& at) {
+    const int out = instruction.out, n = at.rows_of(instruction.a);
+    const T* const a = at.data(instruction.a);
+    if (instruction.op == Opcode::total)
+        return at.set_scalar(out, static_cast<T>(kernels_.total(a, n)));
+    // scatter_add
+    T* const to = at.data(out);
+    const int columns = at.columns_of(instruction.a), total = at.rows_of(out);
+    std::fill_n(to, static_cast<std::size_t>(at.panels_of(out)) * total * panel_, T(0));
+    for (int i = 0; i < n; ++i) {
+        const auto row = at.integers(instruction.b)[i];
+        if (row < 0 || row >= total) {
+            out_of_range = true;
+            continue;
         }
-        default:
-            return;  // every opcode has its case here or in carry_out
+        for (int j = 0; j < columns; ++j)
+            to[place(total, static_cast<int>(row), j)] += a[place(n, i, j)];
     }
 }
 

@@ -8,6 +8,8 @@
 
 #include "kernels.hpp"
 #include "plan.hpp"
+#include "schedule.hpp"
+#include "shares.hpp"
 #include "workspace.hpp"
 
 namespace chainrule {
@@ -19,13 +21,31 @@ struct TileRoom {
     std::size_t size() const;  // in elements
 };
 
+// One part of an instruction's work.
+struct Part {
+    Division division = Division::whole;
+    int index = 0, count = 1;
+
+    Share rows(int n) const { return cut(n, division == Division::rows); }
+    Share units(int n) const { return cut(n, division == Division::units); }
+    Share either(int n) const { return cut(n, division != Division::whole); }  // a unit is a row
+
+  private:
+    Share cut(int n, bool divided) const {
+        return divided ? Share(n, index, count) : Share(n, 0, 1);
+    }
+};
+
 template <class T>
 class Instructions {
   public:
     Instructions(const Plan& plan, const Kernels<T>& kernels);
 
-    // One part of `parts` of an instruction's work; what is computed does not depend on the parts.
-    void carry_out(int number, Workspace<T>& at, T* scratch, int part, int parts);
+    // One part of an instruction's work; what is computed does not depend on the parts.
+    void carry_out(int number, Workspace<T>& at, T* scratch, const Part& part = {});
+
+    // How the work is best divided among so many threads.
+    Division division_of(int number, const Workspace<T>& at, int threads) const;
 
     // A reduction over the rows of a batch, slice by slice: adds those of this workspace to `sums`,
     // or puts them there where nothing is to be continued.
@@ -43,17 +63,19 @@ class Instructions {
     std::atomic<bool> out_of_range{false};  // an integer named no row of a table
 
   private:
-    void product_nn(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
-    void product_tn(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
-    void tiles_nn(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
-    void tiles_tn(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
+    void product_nn(int number, const Workspace<T>& at, T* scratch, const Part& part) const;
+    void product_tn(int number, const Workspace<T>& at, T* scratch, const Part& part) const;
+    void tiles_nn(int number, const Workspace<T>& at, T* scratch, const Part& part) const;
+    void tiles_tn(int number, const Workspace<T>& at, T* scratch, const Part& part) const;
     void tiles_add_up(int number, const Workspace<T>& at, T* sums, bool continues,
                       T* scratch) const;
-    void sum_columns(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
-    void elementwise(int number, const Workspace<T>& at, T* scratch, int part, int parts) const;
-    void rowwise(const Instruction& instruction, const Workspace<T>& at, int part, int parts) const;
-    void draw(const Instruction& instruction, const Workspace<T>& at, int part, int parts) const;
+    void sum_columns(int number, const Workspace<T>& at, T* scratch, const Part& part) const;
+    void elementwise(int number, const Workspace<T>& at, T* scratch, const Part& part) const;
+    void rowwise(const Instruction& instruction, const Workspace<T>& at, const Part& part) const;
+    void draw(const Instruction& instruction, const Workspace<T>& at, const Part& part) const;
+    void move(const Instruction& instruction, const Workspace<T>& at, const Part& part);
     void whole(const Instruction& instruction, const Workspace<T>& at);
+    std::size_t place(int rows, int row, int column) const;
     void tn_block(const Instruction& instruction, const Workspace<T>& at, int panel, int source,
                   bool continues, T* block) const;
     void finish(int number, const Workspace<T>& at, T* block, int panel, int row, int rows,

@@ -112,8 +112,8 @@ std::size_t TileRoom::size() const {
 
 // a b, or a bᵀ.
 template <class T>
-void Instructions<T>::tiles_nn(int number, const Workspace<T>& at, T* scratch, int part,
-                               int parts) const {
+void Instructions<T>::tiles_nn(int number, const Workspace<T>& at, T* scratch,
+                               const Part& part) const {
     if constexpr (std::is_same_v<T, float>) {
         const Instruction& instruction = plan_.instructions[number];
         const Bfloat16Tiles& tiles = *kernels_.tiles;
@@ -122,7 +122,7 @@ void Instructions<T>::tiles_nn(int number, const Workspace<T>& at, T* scratch, i
         const int b_rows = at.rows_of(instruction.b), columns = at.columns_of_product(instruction);
         const int steps = rounded_up(depth, tile_depth), panels = rounded_up(columns, tile_side);
         const int strip = strip_of(steps) * tile_side;
-        const Share share(rounded_up(rows, strip) * panels, part, parts);
+        const Share share = part.units(rounded_up(rows, strip) * panels);
         if (share.begin >= share.end) return;
         const Room room(scratch, tile_room_);
         scratch += tile_room_.size();
@@ -171,12 +171,12 @@ void Instructions<T>::tiles_nn(int number, const Workspace<T>& at, T* scratch, i
 }
 
 template <class T>
-void Instructions<T>::tiles_tn(int number, const Workspace<T>& at, T* scratch, int part,
-                               int parts) const {
+void Instructions<T>::tiles_tn(int number, const Workspace<T>& at, T* scratch,
+                               const Part& part) const {
     if constexpr (std::is_same_v<T, float>) {
         const Instruction& instruction = plan_.instructions[number];
         const int rows = at.columns_of(instruction.a), columns = at.columns_of(instruction.b);
-        const Share share(at.panels_of(instruction.a) * at.panels_of(instruction.b), part, parts);
+        const Share share = part.units(at.panels_of(instruction.a) * at.panels_of(instruction.b));
         const Room room(scratch, tile_room_);
         scratch += tile_room_.size();
         const auto rows_of_block = [&](int source) {
@@ -220,14 +220,16 @@ void Instructions<T>::tiles_add_up(int number, const Workspace<T>& at, T* sums, 
     }
 }
 
-template void Instructions<float>::tiles_nn(int, const Workspace<float>&, float*, int, int) const;
-template void Instructions<float>::tiles_tn(int, const Workspace<float>&, float*, int, int) const;
+template void Instructions<float>::tiles_nn(int, const Workspace<float>&, float*,
+                                            const Part&) const;
+template void Instructions<float>::tiles_tn(int, const Workspace<float>&, float*,
+                                            const Part&) const;
 template void Instructions<float>::tiles_add_up(int, const Workspace<float>&, float*, bool,
                                                 float*) const;
-template void Instructions<double>::tiles_nn(int, const Workspace<double>&, double*, int,
-                                             int) const;
-template void Instructions<double>::tiles_tn(int, const Workspace<double>&, double*, int,
-                                             int) const;
+template void Instructions<double>::tiles_nn(int, const Workspace<double>&, double*,
+                                             const Part&) const;
+template void Instructions<double>::tiles_tn(int, const Workspace<double>&, double*,
+                                             const Part&) const;
 template void Instructions<double>::tiles_add_up(int, const Workspace<double>&, double*, bool,
                                                  double*) const;
 

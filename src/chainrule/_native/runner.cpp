@@ -11,9 +11,8 @@ namespace chainrule {
 
 namespace {
 
-// Below so many nanoseconds a step, meeting at barriers costs more than sharing saves; likewise of
-// one instruction.
-constexpr double worth_sharing = 100'000, worth_a_barrier = 4000;
+// Below so many nanoseconds a step, meeting at barriers costs more than sharing saves.
+constexpr double worth_sharing = 16'000;
 
 constexpr int most_groups = 16;  // of slices: an even share for up to so many threads
 
@@ -37,13 +36,7 @@ bool Runner<T>::find_phases() {
     };
     for (std::size_t number = 0; number < plan_.instructions.size(); ++number) {
         const Instruction& instruction = plan_.instructions[number];
-        std::vector<int> from{instruction.a, instruction.b}, to{instruction.out, instruction.also};
-        for (const MicroOp& op : instruction.code)
-            if (op.dst < scratch_register) to.push_back(instruction.operands[op.dst]);
-        for (const int buffer : instruction.operands) from.push_back(buffer);
-        std::erase_if(from, [](int buffer) { return buffer < 0; });
-        std::erase_if(to, [](int buffer) { return buffer < 0; });
-
+        const auto [from, to] = touched(instruction);
         const bool takes_rows = of_batch(instruction.a) || of_batch(instruction.b);
         const bool makes_rows = std::any_of(to.begin(), to.end(), of_batch);
         const bool late = std::any_of(from.begin(), from.end(), [&](int b) { return summed[b]; });
@@ -108,25 +101,20 @@ void Runner<T>::read_integers(int buffer, std::int64_t* to, int rows) const {
 }
 
 template <class T>
-void Runner<T>::gather(const Source& source, const std::int64_t* chosen, Workspace<T>& at, int part,
-                       int parts) const {
-    const int rows = at.rows(), columns = std::max(1, at.columns_of(source.buffer));
-    const auto cut = [&](int i) {
-        return static_cast<int>(static_cast<std::int64_t>(rows) * i / parts);
-    };
+void Runner<T>::gather(const Source& source, const std::int64_t* chosen, Workspace<T>& at,
+                       const Share& rows) const {
+    const int columns = std::max(1, at.columns_of(source.buffer));
     switch (plan_.buffers[source.buffer].layout) {
         case Layout::integers:
-            if (part == 0)
-                gather_integers(source.data, source.element, columns, chosen, rows,
-                                at.integers(source.buffer));
-            return;
+            return gather_integers(source.data, source.element, columns, chosen, rows.begin,
+                                   rows.end, at.integers(source.buffer));
         case Layout::matrix:
-            return gather_panels(source.data, source.element, columns, chosen, rows,
-                                 kernels_.panel_width, at.data(source.buffer), cut(part),
-                                 cut(part + 1));
+            return gather_panels(source.data, source.element, columns, chosen, at.rows(),
+                                 kernels_.panel_width, at.data(source.buffer), rows.begin,
+                                 rows.end);
         default:
-            if (part == 0)
-                gather_column(source.data, source.element, chosen, rows, at.data(source.buffer));
+            gather_column(source.data, source.element, chosen, rows.begin, rows.end,
+                          at.data(source.buffer));
     }
 }
 
@@ -146,13 +134,23 @@ template <class T>
 void Runner<T>::plan_work(int rows) {
     if (rows <= planned_) return;
     planned_ = rows;
-    shared_out_.clear();
+    schedules_.clear();
     work_ = 0;
-    for (std::size_t i = 0; i < plan_.instructions.size(); ++i) {
-        const double work = instructions_.work_of(static_cast<int>(i), shared_);
-        work_ += work;
-        shared_out_.push_back(work > worth_a_barrier);
+    for (std::size_t i = 0; i < plan_.instructions.size(); ++i)
+        work_ += instructions_.work_of(static_cast<int>(i), shared_);
+}
+
+// What so many threads do of a step of planned_ rows.
+template <class T>
+const std::vector<Stop>& Runner<T>::stops(int threads) {
+    auto& stops = schedules_[threads];
+    if (stops.empty()) {
+        std::vector<Division> divisions;
+        for (std::size_t i = 0; i < plan_.instructions.size(); ++i)
+            divisions.push_back(instructions_.division_of(static_cast<int>(i), shared_, threads));
+        stops = schedule(plan_, divisions);
     }
+    return stops;
 }
 
 // The rows of a slice, or 0 where a batch of so many rows is better taken whole.
@@ -238,31 +236,32 @@ void Runner<T>::hand_out(const Steps& steps, std::int64_t row, const Workspace<T
 template <class T>
 void Runner<T>::run_shared(const Steps& steps, int parts) {
     scratch_.resize(instructions_.scratch_size() * parts);
-    const int count = static_cast<int>(plan_.instructions.size());
+    const auto& stops = this->stops(parts);
+    const auto begin = [&](std::int64_t step) {
+        const std::int64_t left = steps.row_count - step * steps.batch_size;
+        shared_.take(0, static_cast<int>(std::min(steps.batch_size, left)));
+        fill(steps.table, step, shared_.rows());
+    };
+    begin(steps.first);
     team_.run(parts, [&](int part) noexcept {
         for (std::int64_t step = steps.first; step < steps.last; ++step) {
-            const std::int64_t begin = step * steps.batch_size;
-            if (part == 0) {
-                shared_.take(0,
-                             static_cast<int>(std::min(steps.batch_size, steps.row_count - begin)));
-                fill(steps.table, step, shared_.rows());
-            }
-            team_.barrier();
+            const std::int64_t row = step * steps.batch_size;
             for (const auto& source : steps.sources)
-                gather(source, steps.order + begin, shared_, part, parts);
-            bool apart = true;  // whether the threads may be at different instructions
-            for (int i = 0; i < count; ++i) {
-                if (apart || shared_out_[i]) team_.barrier();
-                if (shared_out_[i])
-                    instructions_.carry_out(i, shared_, scratch(part), part, parts);
-                else if (part == 0)
-                    instructions_.carry_out(i, shared_, scratch(part), 0, 1);
-                apart = shared_out_[i];
+                gather(source, steps.order + row, shared_, Share(shared_.rows(), part, parts));
+            for (const Stop& stop : stops) {
+                if (stop.meet) team_.barrier();
+                if (part == 0 || stop.division != Division::whole)
+                    instructions_.carry_out(stop.instruction, shared_, scratch(part),
+                                            {stop.division, part, parts});
             }
-            if (apart) team_.barrier();
-            if (part > 0) continue;
-            add_sums(steps);
-            hand_out(steps, begin, shared_);
+            if (!steps.wanted.empty()) {
+                team_.barrier();
+                if (part == 0) hand_out(steps, row, shared_);
+            }
+            team_.barrier([&] {
+                add_sums(steps);
+                if (step + 1 < steps.last) begin(step + 1);
+            });
         }
     });
 }
@@ -293,7 +292,7 @@ void Runner<T>::run_sliced(const Steps& steps, int parts, int slice_rows) {
                 fill(steps.table, step, rows);
                 for (int i = 0; i < count; ++i)
                     if (phases_[i] == Phase::before)
-                        instructions_.carry_out(i, shared_, scratch(0), 0, 1);
+                        instructions_.carry_out(i, shared_, scratch(0));
             }
             team_.barrier();
             for (int group = groups * part / parts; group < groups * (part + 1) / parts; ++group)
@@ -306,7 +305,7 @@ void Runner<T>::run_sliced(const Steps& steps, int parts, int slice_rows) {
                     instructions_.add_groups(i, shared_, group_sums_.data() + sum_places_[i],
                                              group_size_, groups, scratch(0));
                 else if (phases_[i] == Phase::after)
-                    instructions_.carry_out(i, shared_, scratch(0), 0, 1);
+                    instructions_.carry_out(i, shared_, scratch(0));
             add_sums(steps);
         }
     });
@@ -323,11 +322,11 @@ void Runner<T>::take_slices(const Steps& steps, std::int64_t begin, int rows, in
         const int first = slice * slice_rows;
         at.take(first, std::min(slice_rows, rows - first));
         for (const auto& source : steps.sources)
-            gather(source, steps.order + begin + first, at, 0, 1);
+            gather(source, steps.order + begin + first, at, Share(at.rows(), 0, 1));
         for (std::size_t i = 0; i < phases_.size(); ++i) {
             const int number = static_cast<int>(i);
             if (phases_[i] == Phase::rows)
-                instructions_.carry_out(number, at, scratch, 0, 1);
+                instructions_.carry_out(number, at, scratch);
             else if (phases_[i] == Phase::sums)
                 instructions_.add_up(number, at, sums + sum_places_[i], slice > from, scratch);
         }

@@ -1,7 +1,8 @@
 // The runner: carries a plan out for many steps, by a team of threads, in one of two ways. What
 // each computes depends on shapes alone, never on the number of threads.
 //
-// - Shared: all threads work on the whole batch, instruction by instruction, a share each.
+// - Shared: all threads work on the whole batch, instruction by instruction, a share each, and meet
+//   where one needs what others did (schedule.hpp).
 // - Sliced, for large batches of narrow layers: the rows fall into slices that fit a core's cache.
 //   A thread takes a slice through all that is done row by row, adds up its sums over the rows,
 //   and goes on to the next one. Slices form groups; the sums of the groups are added in order.
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <vector>
@@ -56,8 +58,9 @@ class Runner {
     bool find_phases();
     void plan_work(int rows);
     void read(const Workspace<T>& at, int buffer, T* to, int rows) const;
-    void gather(const Source& source, const std::int64_t* chosen, Workspace<T>& at, int part,
-                int parts) const;
+    const std::vector<Stop>& stops(int threads);
+    void gather(const Source& source, const std::int64_t* chosen, Workspace<T>& at,
+                const Share& rows) const;
     void fill(std::span<const TableColumn> table, std::int64_t step, int rows);
     void run_in_pieces(const Steps& steps, int most, int slice_rows);
     void run_shared(const Steps& steps, int parts);
@@ -79,8 +82,8 @@ class Runner {
     std::vector<std::size_t> sum_places_;  // of each instruction's sum within a group's
     Memory<T> group_sums_;
     std::size_t group_size_ = 0;
-    std::vector<char> shared_out_;  // which instructions are worth sharing out
-    double work_ = 0;               // of a step of planned_ rows
+    std::map<int, std::vector<Stop>> schedules_;  // of so many threads
+    double work_ = 0;                             // of a step of planned_ rows
     int planned_ = -1;
     Team team_;
     Crew crew_;

@@ -165,19 +165,25 @@ class Team {
             wait_while(shared.working, left, spin_);
     }
 
-    // Inside a run: returns when every part has come here. What a part wrote before, all see after.
-    void barrier() {
-        if (parts_ == 1) return;
+    // Inside a run: returns when every part has come here and the last one has called `finally`.
+    // What a part wrote before, all see after.
+    template <class F>
+    void barrier(F finally) {
+        if (parts_ == 1) return finally();
         Shared& shared = *shared_;
         const std::uint32_t round = shared.rounds.load(std::memory_order_relaxed);
         if (shared.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 ==
             static_cast<std::uint32_t>(parts_)) {
+            finally();
             shared.arrived.store(0, std::memory_order_relaxed);
             shared.rounds.fetch_add(1, std::memory_order_release);
             shared.rounds.notify_all();
         } else {
             wait_while(shared.rounds, round, spin_);
         }
+    }
+    void barrier() {
+        barrier([] {});
     }
 
   private:

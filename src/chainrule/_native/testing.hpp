@@ -5,6 +5,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include <memory>
 #include <numeric>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -23,6 +25,7 @@
 #include "kernels.hpp"
 #include "noise.hpp"
 #include "panels.hpp"
+#include "schedule.hpp"
 #include "team.hpp"
 
 namespace chainrule::testing {
@@ -263,7 +266,7 @@ auto gather_integers(const Matrix<E>& data, const Items<std::int64_t>& chosen) {
     check_rows(data, chosen);
     auto out = new_array<std::int64_t>({chosen.shape(0), data.shape(1)});
     chainrule::gather_integers(data.data(), element_of<E>(), static_cast<int>(data.shape(1)),
-                               chosen.data(), static_cast<int>(chosen.shape(0)), out.data());
+                               chosen.data(), 0, static_cast<int>(chosen.shape(0)), out.data());
     return out;
 }
 
@@ -272,7 +275,7 @@ auto gather_column(const Matrix<E>& data, const Items<std::int64_t>& chosen) {
     check_rows(data, chosen);
     if (data.shape(1) != 1) throw nb::value_error("a column has one number a row");
     auto out = new_array<T>({chosen.shape(0)});
-    chainrule::gather_column(data.data(), element_of<E>(), chosen.data(),
+    chainrule::gather_column(data.data(), element_of<E>(), chosen.data(), 0,
                              static_cast<int>(chosen.shape(0)), out.data());
     return out;
 }
@@ -408,6 +411,28 @@ void define_images(nb::module_& m) {
           "reverse"_a, "panel"_a, "begins"_a, "cuts"_a, doc);
 }
 
+// The schedule of instructions that read some buffers and write one or two.
+inline auto schedule(
+    const std::vector<bool>& of_batch,
+    const std::vector<std::tuple<int, std::vector<int>, std::vector<int>>>& given) {
+    Plan plan;
+    std::vector<Division> divisions;
+    for (const bool rows_of_batch : of_batch)
+        plan.buffers.push_back({Layout::matrix, rows_of_batch ? batch_rows : 1, 1});
+    for (const auto& [division, read, written] : given) {
+        Instruction& instruction = plan.instructions.emplace_back();
+        instruction.op = Opcode::elementwise;
+        instruction.operands = read;
+        instruction.out = written.at(0);
+        instruction.also = written.size() > 1 ? written[1] : -1;
+        divisions.push_back(static_cast<Division>(division));
+    }
+    std::vector<std::pair<int, bool>> stops;
+    for (const Stop& stop : chainrule::schedule(plan, divisions))
+        stops.emplace_back(stop.instruction, stop.meet);
+    return stops;
+}
+
 inline void define_testing(nb::module_& m) {
     define_kernels<float>(m);
     define_kernels<double>(m);
@@ -434,6 +459,8 @@ inline void define_testing(nb::module_& m) {
         .def(nb::init<>())
         .def("size", &chainrule::Crew::size, "most"_a, "How many threads take the next piece.")
         .def("learn", &chainrule::Crew::learn, "time"_a, "How long a step of it took.");
+    m.def("schedule", schedule, "of_batch"_a, "instructions"_a,
+          "See schedule.hpp: each instruction's number and whether threads meet before it.");
     m.def("default_threads", chainrule::default_threads,
           "The number of threads where none is named.");
     m.def("processors_of_quota", chainrule::processors_of_quota, "root"_a, "most"_a,
