@@ -70,6 +70,9 @@ MEANING: dict[str, tuple[int, Callable[..., Any]]] = {
     "descend": (3, lambda a, b, c: a - c * b),
     "momentum": (4, lambda a, b, c, d: d * a - c * b),
     "normalize": (4, lambda a, b, c, d: (a - b) / np.sqrt(c + d)),
+    "add_relu": (2, lambda a, b: np.maximum(a + b, 0)),
+    "greater_multiply": (3, lambda a, b, c: (a > b) * c),
+    "descend_multiply": (4, lambda a, b, c, d: d * (a - c * b)),
 }
 # How large the terms of a sum are: it may be off by roundings of these.
 TERMS: dict[str, Callable[..., Any]] = {
@@ -81,12 +84,13 @@ TERMS: dict[str, Callable[..., Any]] = {
     ),
     "descend": lambda a, b, c: abs(a) + abs(c * b),
     "momentum": lambda a, b, c, d: abs(d * a) + abs(c * b),
+    "descend_multiply": lambda a, b, c, d: abs(d * a) + abs(d * c * b),
 }
 # Rounded once, so equal to the last bit; the others are allowed their error.
 EXACT = {
     *("copy", "add", "subtract", "multiply", "divide", "maximum", "minimum", "greater"),
     *("greater_equal", "equal", "select", "negative", "sqrt", "square", "abs", "sign", "relu"),
-    "bfloat16",
+    *("bfloat16", "add_relu", "greater_multiply"),
 }
 # Little bits of everything: equal numbers to compare, both signs, zeros, infinities and NaN.
 EDGES = [0.0, -0.0, 1.0, -1.0, 2.0, -3.0, 0.5, 20.0, np.inf, -np.inf, np.nan]

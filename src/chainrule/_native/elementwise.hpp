@@ -180,6 +180,9 @@ void elementwise(const MicroOp* code, int length, const Operand<T>* operands, in
             CHAINRULE_MICRO(momentum, small, (V w, V g, V rate, V kept), kept * w - rate * g);
             CHAINRULE_MICRO(normalize, small, (V x, V mean, V variance, V least),
                             (x - mean) / S::sqrt(variance + least));
+            CHAINRULE_MICRO(add_relu, small, (V x, V y), S::at_least(x + y, S::zero()));
+            CHAINRULE_MICRO(greater_multiply, small, (V x, V y, V z), truth<T>(x > y) * z);
+            CHAINRULE_MICRO(descend_multiply, small, (V w, V g, V rate, V k), k * (w - rate * g));
             case Micro::adam:
                 adam<T>(rows, *code, place);
                 break;

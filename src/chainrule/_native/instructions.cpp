@@ -19,9 +19,12 @@ constexpr std::size_t next_cache = 256 * 1024;  // a good part of the second one
 template <class F>
 void each_tile(int rows, int most, F f) {
     const int tiles = rounded_up(rows, most);
-    for (int i = 0; i < tiles; ++i) {
-        const Share tile(rows, i, tiles);
-        f(tile.begin, tile.end - tile.begin);
+    if (tiles == 0) return;
+    const int height = rows / tiles, higher = rows % tiles;
+    for (int i = 0, first = 0; i < tiles; ++i) {
+        const int n = i < higher ? height + 1 : height;
+        f(first, n);
+        first += n;
     }
 }
 

@@ -48,22 +48,56 @@ enum class Micro : std::uint8_t {
     descend,             // a − c b
     momentum,            // d a − c b
     normalize,           // (a − b) / √(c + d)
-    // The three above at once, of w, m, v and the gradient: m' and v' as averages with two numbers
+    // Two of the above at once, with the same bits: one pass over the numbers instead of two.
+    add_relu,          // relu(a + b)
+    greater_multiply,  // (a > b) c
+    descend_multiply,  // d (a − c b)
+    // Adam's three at once, of w, m, v and the gradient: m' and v' as averages with two numbers
     // each, then w'; the last two sources are where m' and v' go.
     adam,
     count_
 };
 
 inline constexpr const char* micro_names[] = {
-    "copy",         "add",           "subtract", "multiply",
-    "divide",       "power",         "maximum",  "minimum",
-    "greater",      "greater_equal", "equal",    "select",
-    "multiply_add", "negative",      "exp",      "expm1",
-    "log",          "log1p",         "sqrt",     "square",
-    "abs",          "sign",          "sin",      "cos",
-    "erf",          "sigmoid",       "tanh",     "relu",
-    "softplus",     "bfloat16",      "average",  "average_of_squares",
-    "adam_step",    "descend",       "momentum", "normalize",
+    "copy",
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "power",
+    "maximum",
+    "minimum",
+    "greater",
+    "greater_equal",
+    "equal",
+    "select",
+    "multiply_add",
+    "negative",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "sqrt",
+    "square",
+    "abs",
+    "sign",
+    "sin",
+    "cos",
+    "erf",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "softplus",
+    "bfloat16",
+    "average",
+    "average_of_squares",
+    "adam_step",
+    "descend",
+    "momentum",
+    "normalize",
+    "add_relu",
+    "greater_multiply",
+    "descend_multiply",
     "adam",
 };
 static_assert(sizeof micro_names / sizeof *micro_names == static_cast<std::size_t>(Micro::count_));

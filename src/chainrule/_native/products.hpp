@@ -64,8 +64,9 @@ void nn_tile(const T* a, std::size_t a_panel, int k, const T* b, bool continues,
     for (int begin = 0; begin < k; begin += width, a += a_panel) {
         const int count = k - begin < width ? k - begin : width;
         // The next panel may lie in another page, out of the hardware prefetcher's reach.
+        if (begin + width < k)
 #pragma GCC unroll 24
-        for (int r = 0; r < rows; ++r) __builtin_prefetch(a + a_panel + r * width);
+            for (int r = 0; r < rows; ++r) __builtin_prefetch(a + a_panel + r * width);
 #pragma GCC unroll 1
         for (int j = 0; j < count; ++j, b += width) add_products(tile, a + j, width, b);
     }

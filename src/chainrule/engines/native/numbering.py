@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from chainrule.engines.native.drafts import SCALAR, Draft, Drafting
@@ -12,6 +13,13 @@ from chainrule.engines.native.plan import (
     Plan,
     Space,
 )
+
+# Both at once, as a micro-operation that reads what the first one reads, then the second's other source.
+PAIRS = {
+    ("add", "relu"): "add_relu",
+    ("greater", "multiply"): "greater_multiply",
+    ("descend", "multiply"): "descend_multiply",
+}
 
 
 def drop_unread(drafts: Iterable[Draft], wanted: set[int]) -> None:
@@ -55,6 +63,7 @@ def numbered(drafting: Drafting, names: Mapping[int, str]) -> tuple[Plan, dict[i
     constants = {buffers[s]: x for s, x in drafting.constants.items() if s in buffers}
     for draft in drafting.drafts:
         _join_adam(drafting, draft)
+        _join_pairs(drafting, draft)
     plan = Plan(
         spaces,
         [_placed(drafting, draft, buffers) for draft in drafting.drafts if draft.opcode],
@@ -112,6 +121,22 @@ def _join_adam(drafting: Drafting, draft: Draft) -> None:
             sources = (w, m, v, g, *numbers, m_new, v_new)
             draft.code[i : i + 3] = [("adam", w_new, sources)]
             return
+
+
+def _join_pairs(drafting: Drafting, draft: Draft) -> None:
+    """Make one micro-operation of two where the second alone reads what the first made."""
+    read = Counter(s for _, _, sources in draft.code for s in sources)
+    code: list[tuple[str, int, tuple[int, ...]]] = []
+    for micro, dst, sources in draft.code:
+        if code:
+            first, made, given = code[-1]
+            joined = PAIRS.get((first, micro))
+            alone = read[made] == 1 and made in sources and not drafting.stored[made]
+            if joined and alone and made not in drafting.home:
+                code[-1] = (joined, dst, (*given, *(s for s in sources if s != made)))
+                continue
+        code.append((micro, dst, sources))
+    draft.code = code
 
 
 def _placed(drafting: Drafting, draft: Draft, buffers: Mapping[int, int]) -> Instruction:
