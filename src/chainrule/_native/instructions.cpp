@@ -430,13 +430,16 @@ void Instructions<T>::move(const Instruction& instruction, const Workspace<T>& a
             for (int i = rows.begin; i < rows.end; ++i) to[place(n, i, 0)] = a[i];
             return;
         case Opcode::one_hot: {
-            const int columns = at.columns_of(out);
+            const int each = at.columns_of(instruction.a), depth = at.columns_of(out) / each;
             for (int panel = 0; panel < at.panels_of(out); ++panel)
                 std::fill(to + place(n, rows.begin, panel * panel_),
                           to + place(n, rows.end, panel * panel_), T(0));
             for (int i = rows.begin; i < rows.end; ++i)
-                if (integers[i] >= 0 && integers[i] < columns)
-                    to[place(n, i, static_cast<int>(integers[i]))] = T(1);
+                for (int k = 0; k < each; ++k) {
+                    const auto label = integers[static_cast<std::ptrdiff_t>(i) * each + k];
+                    if (label >= 0 && label < depth)
+                        to[place(n, i, k * depth + static_cast<int>(label))] = T(1);
+                }
             return;
         }
         case Opcode::copy_columns: {
@@ -450,16 +453,18 @@ void Instructions<T>::move(const Instruction& instruction, const Workspace<T>& a
         }
         default: {
             const int table_rows = at.rows_of(instruction.a);
-            const int columns = at.columns_of(instruction.a);
-            for (int i = rows.begin; i < rows.end; ++i) {
-                const auto row = integers[i];
-                if (row < 0 || row >= table_rows) {
-                    out_of_range = true;
-                    continue;
+            const int each = at.columns_of(instruction.b), columns = at.columns_of(instruction.a);
+            for (int i = rows.begin; i < rows.end; ++i)
+                for (int k = 0; k < each; ++k) {
+                    const auto row = integers[static_cast<std::ptrdiff_t>(i) * each + k];
+                    if (row < 0 || row >= table_rows) {
+                        out_of_range = true;
+                        continue;
+                    }
+                    for (int j = 0; j < columns; ++j)
+                        to[place(n, i, k * columns + j)] =
+                            a[place(table_rows, static_cast<int>(row), j)];
                 }
-                for (int j = 0; j < columns; ++j)
-                    to[place(n, i, j)] = a[place(table_rows, static_cast<int>(row), j)];
-            }
         }
     }
 }
@@ -473,17 +478,20 @@ void Instructions<T>::whole(const Instruction& instruction, const Workspace<T>& 
         return at.set_scalar(out, static_cast<T>(kernels_.total(a, n)));
     // scatter_add
     T* const to = at.data(out);
-    const int columns = at.columns_of(instruction.a), total = at.rows_of(out);
+    const int each = at.columns_of(instruction.b), columns = at.columns_of(instruction.a) / each;
+    const int total = at.rows_of(out);
     std::fill_n(to, static_cast<std::size_t>(at.panels_of(out)) * total * panel_, T(0));
-    for (int i = 0; i < n; ++i) {
-        const auto row = at.integers(instruction.b)[i];
-        if (row < 0 || row >= total) {
-            out_of_range = true;
-            continue;
+    for (int i = 0; i < n; ++i)
+        for (int k = 0; k < each; ++k) {
+            const auto row = at.integers(instruction.b)[static_cast<std::ptrdiff_t>(i) * each + k];
+            if (row < 0 || row >= total) {
+                out_of_range = true;
+                continue;
+            }
+            for (int j = 0; j < columns; ++j)
+                to[place(total, static_cast<int>(row), j)] += a[place(n, i, k * columns + j)];
         }
-        for (int j = 0; j < columns; ++j)
-            to[place(total, static_cast<int>(row), j)] += a[place(n, i, j)];
-    }
+    if (plan_.buffers[out].layout == Layout::scalar) at.set_scalar(out, to[0]);
 }
 
 template <class T>

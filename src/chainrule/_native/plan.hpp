@@ -28,10 +28,10 @@ enum class Opcode : std::uint8_t {
     row_argmax,            // matrix → column of integers
     sparse_cross_entropy,  // logits a, labels b → column; its derivative → the matrix `also`
     total,                 // column → scalar
-    one_hot,               // column of integers → matrix
-    gather,
-    scatter_add,   // table a and integers b → matrix; its transpose
-    dropout_mask,  // key a → matrix
+    one_hot,               // integers, some a row → matrix, a vector for each side by side
+    gather,                // table a and integers b → matrix, a row of the table for each
+    scatter_add,           // its transpose: matrix a and integers b → table
+    dropout_mask,          // key a → matrix
     normal_noise,
     random_flip,  // images a, key b → matrix
     random_shift,

@@ -141,7 +141,7 @@ auto transposed(const std::string& isa, const Matrix<T>& x, const std::vector<in
 template <typename T>
 using Rowwise = void (*)(const T*, int, int, int, int, T*);
 
-template <typename T, Rowwise<T> chainrule::Kernels<T>::*kernel>
+template <typename T, Rowwise<T> chainrule::Kernels<T>::* kernel>
 auto rows_to_matrix(const std::string& isa, const Matrix<T>& x, const std::vector<int>& cuts) {
     const auto& kernels = kernels_of<T>(isa);
     Panels<T> from(x, kernels.panel_width), to(from.rows, from.columns, kernels.panel_width);
@@ -162,7 +162,7 @@ auto rows_to_column(const std::string& isa, const Matrix<T>& x, const std::vecto
     return out;
 }
 
-template <typename T, Rowwise<T> chainrule::Kernels<T>::*kernel>
+template <typename T, Rowwise<T> chainrule::Kernels<T>::* kernel>
 auto rows_to_numbers(const std::string& isa, const Matrix<T>& x, const std::vector<int>& cuts) {
     return rows_to_column<T, T>(
         isa, x, cuts, [](auto& kernels, auto& from, int first, int last, T* out) {

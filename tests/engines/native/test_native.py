@@ -361,3 +361,27 @@ def test_a_number_that_names_no_row_of_a_table_is_an_error_in_words() -> None:
     model.compile("sgd", "mse")
     with pytest.raises(cr.DataError, match="names no row"):
         model.predict(np.array([[1], [7]]))
+
+
+@pytest.mark.parametrize("words, numbers, width", [(9, 3, 4), (9, 4, 1), (1, 1, 1), (1, 3, 2)])
+def test_several_numbers_a_row_look_up_a_table(words: int, numbers: int, width: int) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, words, (300, numbers)), rng.integers(0, 3, 300)
+
+    def weights(engine: str, threads: int) -> list[Any]:
+        layers = [
+            cr.layers.Embedding(words, width),
+            cr.layers.Flatten(),
+            cr.layers.Dense(8, activation="tanh"),
+            cr.layers.Dense(3, activation="softmax"),
+        ]
+        model = cr.Sequential(layers, seed=1)
+        loss = "sparse_categorical_crossentropy"
+        model.compile(cr.optimizers.Adam(1e-2), loss, engine=engine, precision="float64")
+        model.fit(x, y, epochs=3, batch_size=50, verbose=0, threads=threads)
+        return model.get_weights()
+
+    expected, one, two = weights("reference", 1), weights("native", 1), weights("native", 2)
+    for a, b, c in zip(expected, one, two, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(b, c)

@@ -170,22 +170,29 @@ def _softmax_cross_entropy(drafting: Drafting, value: Value, sources: list[int])
 
 
 def _one_hot(drafting: Drafting, value: Value, sources: list[int]) -> int:
-    own, wanted = drafting.spaces[sources[0]], space_of(value)
-    if own.columns != 1 or own.rows != BATCH_ROWS or wanted.layout != "matrix":
+    if drafting.spaces[sources[0]].rows != BATCH_ROWS or space_of(value).layout != "matrix":
         raise NoKernel(value, f"of shape {value.shape}")
-    return drafting.instruction("one_hot", wanted, sources[0])
+    return drafting.instruction("one_hot", space_of(value), sources[0])
 
 
 def _gather(drafting: Drafting, value: Value, sources: list[int]) -> int:
-    if drafting.spaces[sources[1]].columns != 1 or space_of(value).layout != "matrix":
+    """The rows of a table side by side, where there are several numbers a row."""
+    table, numbers = sources
+    wanted = space_of(value)
+    if drafting.spaces[numbers].rows != BATCH_ROWS:
         raise NoKernel(value, f"of shape {value.shape}")
-    return drafting.instruction("gather", space_of(value), *sources)
+    rows = Space("matrix", wanted.rows, wanted.columns)
+    return _as(
+        drafting, drafting.instruction("gather", rows, _matrix(drafting, table), numbers), wanted
+    )
 
 
 def _scatter_add(drafting: Drafting, value: Value, sources: list[int]) -> int:
-    if drafting.spaces[sources[1]].columns != 1 or drafting.spaces[sources[0]].layout != "matrix":
+    rows, numbers = sources
+    wanted = space_of(value)
+    if drafting.spaces[numbers].rows != BATCH_ROWS:
         raise NoKernel(value, f"of shape {value.inputs[0].shape}")
-    return drafting.instruction("scatter_add", space_of(value), *sources)
+    return drafting.instruction("scatter_add", wanted, _matrix(drafting, rows), numbers)
 
 
 def _transpose(drafting: Drafting, value: Value, sources: list[int]) -> int:
