@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import chainrule as cr
 from chainrule import layers
 from chainrule.engines.reference import Reference
 from chainrule.errors import UsageError
 from chainrule.training import EpochEnd, Progress, TrainingStarted, loop
-from chainrule.training.lbfgs import Descent
+from chainrule.training.lbfgs import Descent, scipy_minimize
 
 # some operations run on the reference engine alone
 pytestmark = pytest.mark.filterwarnings("ignore:.*no native kernel")
@@ -204,3 +205,23 @@ def test_frozen_layers_stay_as_they_are() -> None:
     after = model.get_weights()
     np.testing.assert_array_equal(after[0], before[0])
     assert not np.array_equal(after[2], before[2])
+
+
+def blas_threads() -> list[int]:
+    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    return [int(library["num_threads"]) for library in libraries]
+
+
+def test_blas_has_one_thread_meanwhile_and_then_its_own_again() -> None:
+    import scipy.linalg  # brings a BLAS of its own
+
+    seen: list[int] = []
+
+    def objective(x: Any) -> tuple[float, Any]:
+        seen.extend(blas_threads())
+        return float(scipy.linalg.norm(x) ** 2), 2 * x
+
+    with threadpool_limits(2, user_api="blas"):
+        scipy_minimize(objective, np.ones(3), None, {})
+        assert set(seen) == {1}
+        assert set(blas_threads()) == {2}

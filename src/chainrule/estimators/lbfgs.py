@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from chainrule.engines.program import Array
 from chainrule.estimators.trainer import Examples, Trainer
 from chainrule.training.events import EpochEnd, Event
+from chainrule.training.lbfgs import scipy_minimize
 
 STOPPED_BY_CALLBACK = 99  # SciPy's status
 
@@ -39,8 +41,6 @@ def minimize(
     `told` hears the number and the loss of each iteration; `callbacks` hear an event, and a sentence they return
     ends it. Kernels come first in the vector, then biases.
     """
-    import scipy.optimize
-
     kernels = [kernel.parameter for kernel, _ in trainer.dense]
     parameters = [*kernels, *(bias.parameter for _, bias in trainer.dense)]
     shapes = [trainer.state[p].shape for p in parameters]
@@ -62,7 +62,7 @@ def minimize(
 
     iteration = 0
 
-    def after(intermediate_result: scipy.optimize.OptimizeResult) -> None:
+    def after(intermediate_result: Any) -> None:
         nonlocal iteration
         iteration += 1
         loss = float(intermediate_result.fun)
@@ -73,13 +73,11 @@ def minimize(
             raise StopIteration
 
     start = np.concatenate([np.ravel(trainer.state[p]) for p in parameters]).astype(float)
-    found = scipy.optimize.minimize(
+    found = scipy_minimize(
         objective,
         start,
-        jac=True,
-        method="L-BFGS-B",
-        callback=after if told or callbacks else None,
-        options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
+        after if told or callbacks else None,
+        {"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
     )
     write(found.x)
     asked = found.status == STOPPED_BY_CALLBACK

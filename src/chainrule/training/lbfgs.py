@@ -7,7 +7,7 @@ between iterations while the training loop looks at the result; the two never co
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,25 @@ from chainrule.layers.base import Weight
 from chainrule.optimizers import LBFGS
 
 LISTEN_SECONDS = 0.05  # between two chances to hear Ctrl-C: libraries may make waiting deaf to it
+
+
+def scipy_minimize(
+    objective: Callable[[Array], tuple[float, Array]],
+    start: Array,
+    callback: Callable[..., None] | None,
+    options: dict[str, Any],
+) -> Any:
+    """SciPy's L-BFGS-B: its result, of an objective that returns value and gradient.
+
+    BLAS has one thread meanwhile: its others would wait for work busily on the processors that ours compute on.
+    """
+    import scipy.optimize
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):
+        return scipy.optimize.minimize(
+            objective, start, jac=True, method="L-BFGS-B", callback=callback, options=options
+        )
 
 
 class _Abandoned(Exception):
@@ -64,19 +83,15 @@ class Descent:
             thread.join()
 
     def _run(self, limit: int) -> None:
-        from scipy.optimize import minimize
-
         self._go.acquire()
         try:
             if self._stop:
                 return
-            result = minimize(
+            result = scipy_minimize(
                 self._objective,
                 self._read(),
-                jac=True,
-                method="L-BFGS-B",
-                callback=self._after_iteration,
-                options={
+                self._after_iteration,
+                {
                     "maxiter": limit,
                     "maxfun": self.settings.max_function_evaluations or 15 * limit + 1000,
                     "maxcor": self.settings.memory,

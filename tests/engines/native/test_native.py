@@ -363,7 +363,9 @@ def test_a_number_that_names_no_row_of_a_table_is_an_error_in_words() -> None:
         model.predict(np.array([[1], [7]]))
 
 
-@pytest.mark.parametrize("words, numbers, width", [(9, 3, 4), (9, 4, 1), (1, 1, 1), (1, 3, 2)])
+@pytest.mark.parametrize(
+    ("words", "numbers", "width"), [(9, 3, 4), (9, 4, 1), (1, 1, 1), (1, 3, 2)]
+)
 def test_several_numbers_a_row_look_up_a_table(words: int, numbers: int, width: int) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, words, (300, numbers)), rng.integers(0, 3, 300)

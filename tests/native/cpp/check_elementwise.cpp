@@ -170,6 +170,9 @@ std::vector<Formula<T>> formulas(bool fused) {
         {Micro::descend, 3, [](const T* x) { return x[0] - x[2] * x[1]; }},
         {Micro::momentum, 4, [](const T* x) { return x[3] * x[0] - x[2] * x[1]; }},
         {Micro::normalize, 4, [](const T* x) { return (x[0] - x[1]) / std::sqrt(x[2] + x[3]); }},
+        {Micro::add_relu, 2, [](const T* x) { return x[0] + x[1] < 0 ? T(0) : x[0] + x[1]; }},
+        {Micro::greater_multiply, 3, [=](const T* x) { return truth(x[0] > x[1]) * x[2]; }},
+        {Micro::descend_multiply, 4, [](const T* x) { return x[3] * (x[0] - x[2] * x[1]); }},
     };
 }
 

@@ -170,9 +170,11 @@ def _softmax_cross_entropy(drafting: Drafting, value: Value, sources: list[int])
 
 
 def _one_hot(drafting: Drafting, value: Value, sources: list[int]) -> int:
-    if drafting.spaces[sources[0]].rows != BATCH_ROWS or space_of(value).layout != "matrix":
+    wanted = space_of(value)
+    if drafting.spaces[sources[0]].rows != BATCH_ROWS:
         raise NoKernel(value, f"of shape {value.shape}")
-    return drafting.instruction("one_hot", space_of(value), sources[0])
+    rows = Space("matrix", wanted.rows, wanted.columns)
+    return _as(drafting, drafting.instruction("one_hot", rows, sources[0]), wanted)
 
 
 def _gather(drafting: Drafting, value: Value, sources: list[int]) -> int:
