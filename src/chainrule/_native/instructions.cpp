@@ -94,6 +94,8 @@ Division Instructions<T>::division_of(int number, const Workspace<T>& at, int th
     const auto of_batch = [&](int buffer) {
         return buffer >= 0 && plan_.buffers[buffer].rows == batch_rows;
     };
+    if (is_move(instruction.op))
+        return of_batch(instruction.out) ? Division::rows : Division::whole;
     switch (instruction.op) {
         case Opcode::total:
         case Opcode::scatter_add:
@@ -115,13 +117,6 @@ Division Instructions<T>::division_of(int number, const Workspace<T>& at, int th
             return by_rows && of_batch(instruction.a) && !of_batch(instruction.b) ? Division::rows
                                                                                   : Division::units;
         }
-        case Opcode::to_real:
-        case Opcode::to_column:
-        case Opcode::to_matrix:
-        case Opcode::one_hot:
-        case Opcode::copy_columns:
-        case Opcode::gather:
-            return of_batch(instruction.out) ? Division::rows : Division::whole;
         case Opcode::transpose:
             break;
         case Opcode::elementwise:
@@ -138,6 +133,7 @@ Division Instructions<T>::division_of(int number, const Workspace<T>& at, int th
 template <class T>
 void Instructions<T>::carry_out(int number, Workspace<T>& at, T* scratch, const Part& part) {
     const Instruction& instruction = plan_.instructions[number];
+    if (is_move(instruction.op)) return move(instruction, at, part);
     switch (instruction.op) {
         case Opcode::nn:
             return product_nn(number, at, scratch, part);
@@ -166,13 +162,6 @@ void Instructions<T>::carry_out(int number, Workspace<T>& at, T* scratch, const 
         case Opcode::random_flip:
         case Opcode::random_shift:
             return draw(instruction, at, part);
-        case Opcode::to_real:
-        case Opcode::to_column:
-        case Opcode::to_matrix:
-        case Opcode::one_hot:
-        case Opcode::copy_columns:
-        case Opcode::gather:
-            return move(instruction, at, part);
         default:
             if (part.index == 0) whole(instruction, at);
     }

@@ -48,6 +48,12 @@ constexpr bool is_row_product(Opcode op) {
 }
 constexpr bool is_sum_product(Opcode op) { return op == Opcode::tn || op == Opcode::tn_bfloat16; }
 
+// What only goes to another place, row by row.
+constexpr bool is_move(Opcode op) {
+    return op == Opcode::one_hot || op == Opcode::gather || op == Opcode::to_real ||
+           op == Opcode::to_column || op == Opcode::to_matrix || op == Opcode::copy_columns;
+}
+
 enum class Layout : std::uint8_t { scalar, column, matrix, integers, key };
 
 struct Buffer {

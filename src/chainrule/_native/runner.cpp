@@ -237,6 +237,7 @@ template <class T>
 void Runner<T>::run_shared(const Steps& steps, int parts) {
     scratch_.resize(instructions_.scratch_size() * parts);
     const auto& stops = this->stops(parts);
+    const FlushToZero flushing;  // the first step's numbers are rounded as those of the others
     const auto begin = [&](std::int64_t step) {
         const std::int64_t left = steps.row_count - step * steps.batch_size;
         shared_.take(0, static_cast<int>(std::min(steps.batch_size, left)));
