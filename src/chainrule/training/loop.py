@@ -257,10 +257,10 @@ def _minibatches(job: Job) -> Generator[Progress | Means | list[Means], None, No
     clock, pace, steps, index = job.clock, Pace(), job.steps, job.training.index
     total = clock.updates + steps * job.epochs
     clock.schedule = clock.schedule or job.schedule.initial()
-    ahead = AHEAD_ROWS // len(index) if job.ahead and job.foreseeable else 1
+    ahead = job.ahead and job.foreseeable
     epoch = 0
     while epoch < job.epochs:
-        count = max(1, min(ahead, AHEAD_EPOCHS, pace.steps // steps, job.epochs - epoch))
+        count = pace.epochs(steps, len(index), job.epochs - epoch if ahead else 1)
         orders, table, rates = upcoming(job, job.step.train, total, count)
         if count > 1:
             before, begun = _snapshot(job), time.perf_counter()
@@ -268,7 +268,7 @@ def _minibatches(job: Job) -> Generator[Progress | Means | list[Means], None, No
             pace.learn(count * steps, time.perf_counter() - begun)
             if _trouble(job, epoch, sum(sums["loss"] for sums in found)):
                 job.state.arrays.update(before)  # again, one by one, up to where it began
-                ahead = 1
+                ahead = False
                 continue
         else:
             sums: Sums = {}
@@ -325,6 +325,10 @@ class Pace:
     def learn(self, steps: int, seconds: float) -> None:
         """Take in how long some steps took."""
         self.steps = max(1, int(steps * min(PROGRESS_SECONDS / max(seconds, 1e-6), 10.0)))
+
+    def epochs(self, steps: int, rows: int, most: int) -> int:
+        """How many epochs of so many steps and rows are run at once, where so many may be."""
+        return max(1, min(most, AHEAD_EPOCHS, AHEAD_ROWS // rows, self.steps // steps))
 
 
 def _in_pieces(
