@@ -10,6 +10,7 @@
 #include "bind.hpp"
 #include "kernels.hpp"
 #include "philox.hpp"
+#include "shuffle.hpp"
 #include "testing.hpp"
 #include "testing_elementwise.hpp"
 
@@ -31,6 +32,15 @@ Vector<T> drawn(std::uint64_t seed, std::uint64_t counter, std::uint32_t stream,
     }
     nb::capsule owner(data.get(), [](void* p) noexcept { delete[] static_cast<T*>(p); });
     return Vector<T>(data.release(), {n}, owner);
+}
+
+// `generator` is the capsule of a NumPy bit generator, whose lock the caller holds.
+void shuffled(const nb::capsule& generator,
+              const nb::ndarray<std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>& rows) {
+    const auto* from = static_cast<const chainrule::BitGenerator*>(generator.data("BitGenerator"));
+    if (rows.shape(0) > UINT32_MAX) throw nb::value_error("more rows than 32 bits can count");
+    const nb::gil_scoped_release released;
+    chainrule::shuffle(*from, rows.data(), static_cast<std::uint32_t>(rows.shape(0)));
 }
 
 nb::dict opcodes() {
@@ -70,6 +80,8 @@ NB_MODULE(_native, m) {
           "See chainrule.random.halves.");
     m.def("permutation", drawn<std::int64_t, philox_permutation>, "seed"_a, "counter"_a, "stream"_a,
           "n"_a, "See chainrule.random.permutation.");
+    m.def("shuffle", shuffled, "generator"_a, "rows"_a.noconvert(),
+          "What numpy.random.RandomState.shuffle does to these rows (int64), in place.");
     nb::module_ tests = m.def_submodule("testing", "What the tests call: one kernel at a time.");
     testing::define_testing(tests);
     testing::define_elementwise(tests);

@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
+from chainrule import _native
 from chainrule.engines.program import Array
 from chainrule.estimators.trainer import Examples, Trainer
 from chainrule.training.events import BestSoFar, EpochEnd, Event, Stopped, TrainingStarted
@@ -58,7 +59,7 @@ class Run:
             orders = np.empty((self._foreseen(pace, steps), rows), np.int64)
             for i in range(len(orders)):
                 if me.shuffle:
-                    mixed = mixed[me._random_state.permutation(rows)]
+                    shuffle(me._random_state, mixed)
                 np.take(self.order, mixed, out=orders[i], mode="clip")
             rates = me._optimizer.rates(steps, me.max_iter, len(orders))
             losses = self.trainer.epochs(
@@ -168,6 +169,16 @@ class Run:
             return reason
         me._no_improvement_count = 0
         return None
+
+
+def shuffle(random_state: np.random.RandomState, rows: Array) -> None:
+    """What `random_state.shuffle(rows)` does, in half the time and without the interpreter's lock."""
+    generator = getattr(random_state, "_bit_generator", None)  # no public name leads to it
+    if generator is None:
+        random_state.shuffle(rows)
+        return
+    with generator.lock:
+        _native.shuffle(generator.capsule, rows)
 
 
 class Teller:
