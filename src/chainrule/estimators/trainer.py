@@ -177,7 +177,7 @@ class Trainer(Predictor):
         if not hasattr(examples.x, "toarray"):
             found = self._train.epochs(self._feed(examples), orders, batch_size, table)
             return [sums["loss"] / orders.shape[1] for sums in found]
-        (order,), sums = orders, {}
+        (order,), sums = orders, dict[str, float]()
         at_once = max(1, DENSE_BYTES // (8 * examples.x.shape[1] * batch_size))
         for step in range(0, len(rates), at_once):
             chosen = order[step * batch_size : (step + at_once) * batch_size]
