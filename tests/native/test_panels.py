@@ -90,7 +90,6 @@ def test_columns_and_integers_are_gathered_too(
     real_types,
     lengths,
     lengths,
-    widths,
     st.data(),
 )
 def test_dropout_masks_are_those_of_the_reference(
@@ -101,25 +100,25 @@ def test_dropout_masks_are_those_of_the_reference(
     dtype: Any,
     rows: int,
     columns: int,
-    panel: int,
     data: st.DataObject,
 ) -> None:
     low = (1 << 32) - 1
     key = np.array([seed & low, seed >> 32, counter & low, counter >> 32], np.uint32)
     cuts = sorted(data.draw(st.lists(st.integers(0, rows), max_size=3)))
-    ours = bits("dropout_panels", dtype)(key, stream, rate, rows, columns, panel, cuts)
+    isa = data.draw(st.sampled_from(_native.instruction_sets()))
+    ours = bits("dropout_mask", dtype)(isa, key, stream, rate, rows, columns, cuts)
     kept = random.keep_mask(seed, counter, stream, rows * columns, rate).reshape(rows, columns)
     expected = kept.astype(dtype) * dtype(1.0 / (1.0 - rate))
-    assert np.array_equal(ours, in_panels(expected, panel), equal_nan=True)
+    assert np.array_equal(ours, expected)
 
 
 @pytest.mark.parametrize("shape", [(3, 1500), (1, 40_000), (700, 10), (257, 513)])
 def test_a_large_mask_is_that_of_the_reference(shape: tuple[int, int]) -> None:
     key = np.array([5, 0, 9, 0], np.uint32)
-    ours = testing.dropout_panels32(key, 7, 0.3, *shape, 16, [])
+    ours = testing.dropout_mask32(_native.chosen_isa(), key, 7, 0.3, *shape, [])
     kept = random.keep_mask(5, 9, 7, shape[0] * shape[1], 0.3).reshape(shape)
     expected = kept * np.float32(1 / 0.7)
-    assert np.array_equal(testing.from_panels(ours, shape[1]), expected)
+    assert np.array_equal(ours, expected)
 
 
 def test_a_panel_of_no_known_width_is_refused() -> None:

@@ -69,7 +69,7 @@ void Instructions<T>::draw(const Instruction& instruction, const Workspace<T>& a
                 key[2] = static_cast<std::uint32_t>(counter % cycle);
                 key[3] = 0;
             }
-            dropout_panels(key.data(), stream, instruction.real, rows, columns, panel_, to,
+            dropout_panels(kernels_, key.data(), stream, instruction.real, rows, columns, to,
                            share.begin, share.end, begins);
             break;
         }

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "draw.hpp"
+
 namespace chainrule {
 
 // What one micro-operation does to each element: dst ← f(a, b, c).
@@ -204,6 +206,12 @@ struct Kernels {
     void (*column_sum)(const T* x, int rows, int panel, T* out);
     // Σ of n contiguous elements in one fixed order, in double precision.
     double (*total)(const T* x, std::size_t n);
+
+    PhiloxBlocks philox;  // blocks of random words
+    // out, a row of panels that are `stride` elements apart: `kept` where a half is at least
+    // `threshold`, else 0. As many halves are read as fill whole panels.
+    void (*mask)(const std::uint16_t* halves, int columns, int threshold, T kept, T* out,
+                 std::size_t stride);
 
     const Bfloat16Tiles* tiles = nullptr;  // null where there are none, and for doubles
 };

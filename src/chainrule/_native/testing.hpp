@@ -280,16 +280,24 @@ auto gather_column(const Matrix<E>& data, const Items<std::int64_t>& chosen) {
     return out;
 }
 
-template <typename T>
-auto dropout_panels(const Items<std::uint32_t>& key, std::uint32_t stream, double rate, int rows,
-                    int columns, int panel, const std::vector<int>& cuts) {
-    if (key.shape(0) != 4) throw nb::value_error("a key has four words");
-    auto out = laid_out<T>(rows, columns, panel);
-    in_pieces(rows, cuts, [&](int first, int last) {
-        chainrule::dropout_panels(key.data(), stream, rate, rows, columns, panel, out.data(), first,
-                                  last);
-    });
+inline auto philox(const std::string& isa, std::uint64_t seed, std::uint64_t counter,
+                   std::uint32_t stream, std::uint32_t first, std::size_t blocks) {
+    auto out = new_array<std::uint64_t>({2 * blocks});
+    kernels_of<float>(isa).philox({seed, counter, stream}, first, blocks, out.data());
     return out;
+}
+
+template <typename T>
+auto dropout_mask(const std::string& isa, const Items<std::uint32_t>& key, std::uint32_t stream,
+                  double rate, int rows, int columns, const std::vector<int>& cuts) {
+    if (key.shape(0) != 4) throw nb::value_error("a key has four words");
+    const auto& kernels = kernels_of<T>(isa);
+    Panels<T> out(rows, columns, kernels.panel_width);
+    in_pieces(rows, cuts, [&](int first, int last) {
+        dropout_panels(kernels, key.data(), stream, rate, rows, columns, out.data.data(), first,
+                       last);
+    });
+    return out.array();
 }
 
 template <typename T>
@@ -441,10 +449,12 @@ inline void define_testing(nb::module_& m) {
     define_gathers<std::uint8_t>(m);
     define_gathers<std::int64_t>(m);
     const char* doc = "See panels.hpp.";
-    m.def("dropout_panels32", dropout_panels<float>, "key"_a, "stream"_a, "rate"_a, "rows"_a,
-          "columns"_a, "panel"_a, "cuts"_a, doc);
-    m.def("dropout_panels64", dropout_panels<double>, "key"_a, "stream"_a, "rate"_a, "rows"_a,
-          "columns"_a, "panel"_a, "cuts"_a, doc);
+    m.def("philox", philox, "isa"_a, "seed"_a, "counter"_a, "stream"_a, "first"_a, "blocks"_a,
+          "Two longs of each block: see draw.hpp.");
+    m.def("dropout_mask32", dropout_mask<float>, "isa"_a, "key"_a, "stream"_a, "rate"_a, "rows"_a,
+          "columns"_a, "cuts"_a, doc);
+    m.def("dropout_mask64", dropout_mask<double>, "isa"_a, "key"_a, "stream"_a, "rate"_a, "rows"_a,
+          "columns"_a, "cuts"_a, doc);
     m.def("normal_panels32", normal_panels<float>, "key"_a, "stream"_a, "rows"_a, "columns"_a,
           "panel"_a, "begins"_a, "cuts"_a, "See noise.hpp.");
     m.def("normal_panels64", normal_panels<double>, "key"_a, "stream"_a, "rows"_a, "columns"_a,
