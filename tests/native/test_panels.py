@@ -82,45 +82,6 @@ def test_columns_and_integers_are_gathered_too(
     assert np.array_equal(testing.gather_integers(wide, chosen), wide[chosen].astype(np.int64))
 
 
-@given(
-    words64,
-    words64,
-    st.integers(0, 2**32 - 1),
-    st.one_of(st.sampled_from((0.0, 0.5, 0.2, 1 - 2.0**-16)), st.floats(0, 0.99)),
-    real_types,
-    lengths,
-    lengths,
-    st.data(),
-)
-def test_dropout_masks_are_those_of_the_reference(
-    seed: int,
-    counter: int,
-    stream: int,
-    rate: float,
-    dtype: Any,
-    rows: int,
-    columns: int,
-    data: st.DataObject,
-) -> None:
-    low = (1 << 32) - 1
-    key = np.array([seed & low, seed >> 32, counter & low, counter >> 32], np.uint32)
-    cuts = sorted(data.draw(st.lists(st.integers(0, rows), max_size=3)))
-    isa = data.draw(st.sampled_from(_native.instruction_sets()))
-    ours = bits("dropout_mask", dtype)(isa, key, stream, rate, rows, columns, cuts)
-    kept = random.keep_mask(seed, counter, stream, rows * columns, rate).reshape(rows, columns)
-    expected = kept.astype(dtype) * dtype(1.0 / (1.0 - rate))
-    assert np.array_equal(ours, expected)
-
-
-@pytest.mark.parametrize("shape", [(3, 1500), (1, 40_000), (700, 10), (257, 513)])
-def test_a_large_mask_is_that_of_the_reference(shape: tuple[int, int]) -> None:
-    key = np.array([5, 0, 9, 0], np.uint32)
-    ours = testing.dropout_mask32(_native.chosen_isa(), key, 7, 0.3, *shape, [])
-    kept = random.keep_mask(5, 9, 7, shape[0] * shape[1], 0.3).reshape(shape)
-    expected = kept * np.float32(1 / 0.7)
-    assert np.array_equal(ours, expected)
-
-
 def test_a_panel_of_no_known_width_is_refused() -> None:
     with pytest.raises(ValueError, match="panel"):
         testing.to_panels(np.ones((2, 2), np.float32), 5)

@@ -74,7 +74,7 @@ void Instructions<T>::draw(const Instruction& instruction, const Workspace<T>& a
             break;
         }
         case Opcode::normal_noise:
-            normal_panels(at.key(instruction.a).data(), stream, rows, columns, panel_, to,
+            normal_panels(kernels_, at.key(instruction.a).data(), stream, rows, columns, to,
                           share.begin, share.end, begins);
             break;
         case Opcode::random_flip:

@@ -6,6 +6,7 @@
 #include "blocks.hpp"
 #include "elementwise.hpp"
 #include "kernels.hpp"
+#include "normals.hpp"
 #include "products.hpp"
 #include "rows.hpp"
 
@@ -34,6 +35,7 @@ constexpr Kernels<T> table = {
     .column_sum = column_sum<T>,
     .total = total<T>,
     .philox = philox,
+    .normals = normals,
     .mask = mask<T>,
 };
 

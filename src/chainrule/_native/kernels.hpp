@@ -208,6 +208,9 @@ struct Kernels {
     double (*total)(const T* x, std::size_t n);
 
     PhiloxBlocks philox;  // blocks of random words
+    // Two normal numbers for each two longs, and as many as fill a vector: noise.hpp says how much
+    // room that takes.
+    void (*normals)(const std::uint64_t* longs, int pairs, double* out);
     // out, a row of panels that are `stride` elements apart: `kept` where a half is at least
     // `threshold`, else 0. As many halves are read as fill whole panels.
     void (*mask)(const std::uint16_t* halves, int columns, int threshold, T kept, T* out,

@@ -9,8 +9,6 @@
 #include <stdexcept>
 #include <type_traits>
 
-#include "kernels.hpp"
-#include "philox.hpp"
 #include "plan.hpp"
 
 namespace chainrule {
@@ -168,35 +166,6 @@ void gather_column(const void* data, Element element, const std::int64_t* chosen
         each_row(elements, 1, chosen, first, last,
                  [=](int i, const auto* row) { to[i] = static_cast<T>(*row); });
     });
-}
-
-// Elements of a dropout mask at once, whole panels; halves of one Philox block.
-inline constexpr int mask_chunk = 512, block_group = 8;
-
-// Rows [first, last) of a dropout mask of rows × columns in panels: 1/(1 − rate), or 0 for element
-// i in C order where half i of the draw is below round(rate·65536). `key` holds the seed, low word
-// and high, and the counter, low and high. The mask's row 0 is row `begins` of the whole draw.
-template <class T>
-void dropout_panels(const Kernels<T>& kernels, const std::uint32_t* key, std::uint32_t stream,
-                    double rate, int rows, int columns, T* to, int first, int last,
-                    int begins = 0) {
-    const Draw draw{key[0] | std::uint64_t{key[1]} << 32, key[2] | std::uint64_t{key[3]} << 32,
-                    stream};
-    const auto threshold = static_cast<int>(std::nearbyint(rate * 65536));  // a half to even
-    const T kept = static_cast<T>(1.0 / (1.0 - rate));
-    const auto panel = static_cast<std::size_t>(kernels.panel_width), stride = rows * panel;
-    std::array<std::uint16_t, mask_chunk + block_group> halves{};
-    for (int r = first; r < last; ++r)
-        for (int begin = 0; begin < columns; begin += mask_chunk) {
-            const int count = std::min(mask_chunk, columns - begin);
-            const std::uint64_t element =
-                (static_cast<std::uint64_t>(begins) + r) * columns + begin;
-            const int skipped = static_cast<int>(element % block_group);
-            philox_words(kernels.philox, draw, element / block_group, skipped + count,
-                         halves.data());
-            kernels.mask(halves.data() + skipped, count, threshold, kept,
-                         to + r * panel + static_cast<std::size_t>(begin) * rows, stride);
-        }
 }
 
 }  // namespace chainrule
