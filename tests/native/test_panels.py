@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chainrule import _native, random
+from chainrule import _native
 
 testing = _native.testing
 
