@@ -56,6 +56,7 @@ double Instructions<T>::work_of(int number, const Workspace<T>& at) const {
                    ? 0.0
                    : static_cast<double>(at.rows_of(buffer)) * std::max(1, at.columns_of(buffer));
     };
+    if (is_move(instruction.op)) return elements(instruction.out);
     switch (instruction.op) {
         case Opcode::nn:
             return elements(instruction.a) * at.columns_of(instruction.b) / 16;

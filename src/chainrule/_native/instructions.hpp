@@ -21,18 +21,25 @@ struct TileRoom {
     std::size_t size() const;  // in elements
 };
 
-// One part of an instruction's work.
+// One part of an instruction's work, or a piece of that: so much of its units.
 struct Part {
     Division division = Division::whole;
     int index = 0, count = 1;
+    int piece = 0, pieces = 1;
 
     Share rows(int n) const { return cut(n, division == Division::rows); }
-    Share units(int n) const { return cut(n, division == Division::units); }
-    Share either(int n) const { return cut(n, division != Division::whole); }  // a unit is a row
+    Share units(int n) const { return piece_of(n, division == Division::units); }
+    Share either(int n) const {
+        return piece_of(n, division != Division::whole);
+    }  // units are rows
 
   private:
     Share cut(int n, bool divided) const {
         return divided ? Share(n, index, count) : Share(n, 0, 1);
+    }
+    Share piece_of(int n, bool divided) const {
+        const int most = rounded_up(n, divided ? count : 1);
+        return cut(n, divided).piece(piece, rounded_up(most, pieces));
     }
 };
 

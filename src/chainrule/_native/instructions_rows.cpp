@@ -101,7 +101,7 @@ template <class T>
 void Instructions<T>::move(const Instruction& instruction, const Workspace<T>& at,
                            const Part& part) {
     const int out = instruction.out, n = at.rows_of(out);
-    const Share rows = part.rows(n);
+    const Share rows = part.either(n);
     T* const to = at.data(out);
     const T* const a = at.data(instruction.a);
     const std::int64_t* const integers =

@@ -81,7 +81,8 @@ struct Instruction {
 struct Plan {
     std::vector<Buffer> buffers;
     std::vector<Instruction> instructions;
-    int batch_size = -1;  // the buffer that holds the number of rows, if there is one
+    int batch_size = -1;        // the buffer that holds the number of rows, if there is one
+    std::vector<int> assigned;  // the buffers that a step leaves behind for the next one
 };
 
 // What the rows of the data are made of.

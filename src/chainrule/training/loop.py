@@ -190,8 +190,7 @@ def train(job: Job) -> Generator[Event, None, None]:
             reason = job.requests[0] if job.requests else reason
     finally:
         passes.close()
-        job.state.arrays.update(last)
-        job.state.arrays.update(kept or {})
+        job.state.put({**last, **(kept or {})})
     yield Stopped(
         epoch, reason, watch.best_epoch if kept else last_epoch, time.perf_counter() - begun
     )

@@ -97,7 +97,7 @@ def test_a_plan_that_names_more_places_than_there_are_is_refused(
     code = [[_native.opcodes()["copy"], *places]]
     instruction = ("elementwise", 0, -1, -1, -1, code, [(0, "full")] * operands, 0, (), 0.0)
     with pytest.raises(ValueError, match=words):
-        _native.Plan64([("matrix", 2, 2)], [instruction], -1)
+        _native.Plan64([("matrix", 2, 2)], [instruction], -1, [])
 
 
 # --- what only passes on what it is given ---
