@@ -61,6 +61,8 @@ const std::map<std::string, Opcode> opcode_names{
     {"to_column", Opcode::to_column},
     {"to_matrix", Opcode::to_matrix},
     {"copy_columns", Opcode::copy_columns},
+    {"spread_columns", Opcode::spread_columns},
+    {"fold_columns", Opcode::fold_columns},
 };
 const std::map<std::string, Layout> layout_names{{"scalar", Layout::scalar},
                                                  {"column", Layout::column},

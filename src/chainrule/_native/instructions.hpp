@@ -78,7 +78,12 @@ class Instructions {
                       T* scratch) const;
     void sum_columns(int number, const Workspace<T>& at, T* scratch, const Part& part) const;
     void elementwise(int number, const Workspace<T>& at, T* scratch, const Part& part) const;
-    void rowwise(const Instruction& instruction, const Workspace<T>& at, const Part& part) const;
+    void rowwise(const Instruction& instruction, const Workspace<T>& at, T* scratch,
+                 const Part& part) const;
+    void of_rows(Opcode op, const T* a, int rows, int columns, int begin, int end, T* out,
+                 std::int64_t* integers) const;
+    void of_vectors(const Instruction& instruction, const Workspace<T>& at, T* scratch,
+                    const Share& share) const;
     void draw(const Instruction& instruction, const Workspace<T>& at, const Part& part) const;
     void move(const Instruction& instruction, const Workspace<T>& at, const Part& part);
     void whole(const Instruction& instruction, const Workspace<T>& at);
