@@ -61,6 +61,8 @@ const std::map<std::string, Opcode> opcode_names{
     {"to_column", Opcode::to_column},
     {"to_matrix", Opcode::to_matrix},
     {"copy_columns", Opcode::copy_columns},
+    {"spread_columns", Opcode::spread_columns},
+    {"fold_columns", Opcode::fold_columns},
 };
 const std::map<std::string, Layout> layout_names{{"scalar", Layout::scalar},
                                                  {"column", Layout::column},
@@ -79,8 +81,9 @@ using PlanInstruction =
 
 template <class T>
 void make_plan(Runner<T>* place, const std::vector<std::tuple<std::string, int, int>>& spaces,
-               const std::vector<PlanInstruction>& described, int batch_size) {
-    Plan plan{.buffers = {}, .instructions = {}, .batch_size = batch_size};
+               const std::vector<PlanInstruction>& described, int batch_size,
+               const std::vector<int>& assigned) {
+    Plan plan{.buffers = {}, .instructions = {}, .batch_size = batch_size, .assigned = assigned};
     for (const auto& [layout, rows, columns] : spaces)
         plan.buffers.push_back({named(layout_names, layout), rows, columns});
     for (const auto& [op, out, also, a, b, code, operands, registers, integers, real] : described) {
@@ -161,7 +164,7 @@ std::vector<double> run_plan(Runner<T>& runner, const std::vector<std::pair<int,
     sums.resize(epochs * summed.size());
     using clock = std::chrono::steady_clock;
     const auto interrupted = [last = clock::now()]() mutable {
-        constexpr auto often_enough = std::chrono::milliseconds(50);
+        constexpr auto often_enough = std::chrono::milliseconds(25);
         const auto now = clock::now();
         if (now - last < often_enough) return false;
         last = now;
@@ -204,14 +207,20 @@ void bind(nb::module_& m, const char* name) {
     nb::class_<Runner<T>>(m, name, "A plan and its buffers; see chainrule.engines.native.")
         .def("__init__",
              [](Runner<T>* self, const std::vector<std::tuple<std::string, int, int>>& spaces,
-                const std::vector<PlanInstruction>& instructions,
-                int batch_size) { make_plan<T>(self, spaces, instructions, batch_size); })
+                const std::vector<PlanInstruction>& instructions, int batch_size,
+                const std::vector<int>& assigned) {
+                 make_plan<T>(self, spaces, instructions, batch_size, assigned);
+             })
         .def("write",
              [](Runner<T>& self, int buffer, const Flat& values) {
                  self.write(buffer, values.data(), static_cast<std::int64_t>(values.shape(0)));
              })
         .def("read",
-             [](const Runner<T>& self, const std::vector<std::tuple<int, int, AnyArray>>& wanted) {
+             [](Runner<T>& self, const std::vector<std::tuple<int, int, AnyArray>>& wanted) {
+                 if (self.unfinished()) {
+                     const nb::gil_scoped_release released;
+                     self.finish();
+                 }
                  for (const auto& [buffer, rows, to] : wanted) {
                      if (to.dtype() == nb::dtype<T>())
                          self.read(buffer, static_cast<T*>(to.data()), rows);

@@ -42,8 +42,14 @@ Instructions<T>::Instructions(const Plan& plan, const Kernels<T>& kernels)
     if (tile_room_.size() > 0 && !kernels.tiles)
         throw std::invalid_argument("these kernels have no tiles of bfloat16");
     std::size_t places = 1;
-    for (const auto& instruction : plan.instructions)
+    for (const auto& instruction : plan.instructions) {
         places = std::max(places, instruction.registers + instruction.operands.size());
+        if (is_vector_op(instruction.op) && instruction.integers[0] > 1) {
+            const auto width = plan.buffers[instruction.a].columns / instruction.integers[0];
+            places = std::max<std::size_t>(
+                places, 2 * rounded_up(static_cast<int>(width), panel_));  // of_vectors
+        }
+    }
     // The blocks of a strip are for a product's own result.
     scratch_size_ = (places + 1 + strip_blocks) * max_block_rows * panel_ + tile_room_.size();
 }
@@ -56,6 +62,7 @@ double Instructions<T>::work_of(int number, const Workspace<T>& at) const {
                    ? 0.0
                    : static_cast<double>(at.rows_of(buffer)) * std::max(1, at.columns_of(buffer));
     };
+    if (is_move(instruction.op)) return elements(instruction.out);
     switch (instruction.op) {
         case Opcode::nn:
             return elements(instruction.a) * at.columns_of(instruction.b) / 16;
@@ -156,7 +163,7 @@ void Instructions<T>::carry_out(int number, Workspace<T>& at, T* scratch, const 
         case Opcode::row_argmax:
         case Opcode::sparse_cross_entropy:
         case Opcode::transpose:
-            return rowwise(instruction, at, part);
+            return rowwise(instruction, at, scratch, part);
         case Opcode::dropout_mask:
         case Opcode::normal_noise:
         case Opcode::random_flip:

@@ -21,18 +21,25 @@ struct TileRoom {
     std::size_t size() const;  // in elements
 };
 
-// One part of an instruction's work.
+// One part of an instruction's work, or a piece of that: so much of its units.
 struct Part {
     Division division = Division::whole;
     int index = 0, count = 1;
+    int piece = 0, pieces = 1;
 
     Share rows(int n) const { return cut(n, division == Division::rows); }
-    Share units(int n) const { return cut(n, division == Division::units); }
-    Share either(int n) const { return cut(n, division != Division::whole); }  // a unit is a row
+    Share units(int n) const { return piece_of(n, division == Division::units); }
+    Share either(int n) const {
+        return piece_of(n, division != Division::whole);
+    }  // units are rows
 
   private:
     Share cut(int n, bool divided) const {
         return divided ? Share(n, index, count) : Share(n, 0, 1);
+    }
+    Share piece_of(int n, bool divided) const {
+        const int most = rounded_up(n, divided ? count : 1);
+        return cut(n, divided).piece(piece, rounded_up(most, pieces));
     }
 };
 
@@ -71,7 +78,12 @@ class Instructions {
                       T* scratch) const;
     void sum_columns(int number, const Workspace<T>& at, T* scratch, const Part& part) const;
     void elementwise(int number, const Workspace<T>& at, T* scratch, const Part& part) const;
-    void rowwise(const Instruction& instruction, const Workspace<T>& at, const Part& part) const;
+    void rowwise(const Instruction& instruction, const Workspace<T>& at, T* scratch,
+                 const Part& part) const;
+    void of_rows(Opcode op, const T* a, int rows, int columns, int begin, int end, T* out,
+                 std::int64_t* integers) const;
+    void of_vectors(const Instruction& instruction, const Workspace<T>& at, T* scratch,
+                    const Share& share) const;
     void draw(const Instruction& instruction, const Workspace<T>& at, const Part& part) const;
     void move(const Instruction& instruction, const Workspace<T>& at, const Part& part);
     void whole(const Instruction& instruction, const Workspace<T>& at);

@@ -8,7 +8,7 @@
 namespace chainrule {
 
 template <class T>
-void Instructions<T>::rowwise(const Instruction& instruction, const Workspace<T>& at,
+void Instructions<T>::rowwise(const Instruction& instruction, const Workspace<T>& at, T* scratch,
                               const Part& part) const {
     const int rows = at.rows_of(instruction.a), columns = at.columns_of(instruction.a);
     const int out = instruction.out;
@@ -16,35 +16,74 @@ void Instructions<T>::rowwise(const Instruction& instruction, const Workspace<T>
     const bool by_panel = instruction.op == Opcode::transpose;
     const Share share = part.either(by_panel ? at.panels_of(instruction.a) : rows);
     const int begin = share.begin, end = share.end;
-    switch (instruction.op) {
-        case Opcode::softmax:
-            kernels_.softmax(a, rows, columns, begin, end, at.data(out));
-            break;
-        case Opcode::log_softmax:
-            kernels_.log_softmax(a, rows, columns, begin, end, at.data(out));
-            break;
-        case Opcode::row_sum:
-            kernels_.row_sum(a, rows, columns, begin, end, at.data(out));
-            break;
-        case Opcode::row_sum_of_squares:
-            kernels_.row_sum_of_squares(a, rows, columns, begin, end, at.data(out));
-            break;
-        case Opcode::row_max:
-            kernels_.row_max(a, rows, columns, begin, end, at.data(out));
-            break;
-        case Opcode::row_argmax:
-            kernels_.row_argmax(a, rows, columns, begin, end, at.integers(out));
-            break;
-        case Opcode::sparse_cross_entropy:
-            kernels_.sparse_cross_entropy(
-                a, at.integers(instruction.b), rows, columns, begin, end, at.data(out),
-                instruction.also < 0 ? nullptr : at.data(instruction.also));
-            break;
-        default:
-            kernels_.transpose(a, rows, columns, begin, end, at.data(out));
-    }
+    if (by_panel)
+        kernels_.transpose(a, rows, columns, begin, end, at.data(out));
+    else if (instruction.op == Opcode::sparse_cross_entropy)
+        kernels_.sparse_cross_entropy(a, at.integers(instruction.b), rows, columns, begin, end,
+                                      at.data(out),
+                                      instruction.also < 0 ? nullptr : at.data(instruction.also));
+    else if (instruction.integers[0] > 1)
+        of_vectors(instruction, at, scratch, share);
+    else
+        of_rows(instruction.op, a, rows, columns, begin, end, at.data(out), at.integers(out));
     if (plan_.buffers[out].layout == Layout::scalar && begin < end)
         at.set_scalar(out, at.data(out)[0]);
+}
+
+template <class T>
+void Instructions<T>::of_rows(Opcode op, const T* a, int rows, int columns, int begin, int end,
+                              T* out, std::int64_t* integers) const {
+    switch (op) {
+        case Opcode::softmax:
+            return kernels_.softmax(a, rows, columns, begin, end, out);
+        case Opcode::log_softmax:
+            return kernels_.log_softmax(a, rows, columns, begin, end, out);
+        case Opcode::row_sum:
+            return kernels_.row_sum(a, rows, columns, begin, end, out);
+        case Opcode::row_sum_of_squares:
+            return kernels_.row_sum_of_squares(a, rows, columns, begin, end, out);
+        case Opcode::row_max:
+            return kernels_.row_max(a, rows, columns, begin, end, out);
+        default:
+            return kernels_.row_argmax(a, rows, columns, begin, end, integers);
+    }
+}
+
+// Of each of the vectors side by side in a row, those of some rows at a time as a matrix.
+template <class T>
+void Instructions<T>::of_vectors(const Instruction& instruction, const Workspace<T>& at, T* scratch,
+                                 const Share& share) const {
+    const Opcode op = instruction.op;
+    const int rows = at.rows_of(instruction.a);
+    const int count = static_cast<int>(instruction.integers[0]);
+    const int width = at.columns_of(instruction.a) / count;
+    const bool alike = op == Opcode::softmax || op == Opcode::log_softmax;
+    const int made_width = alike ? width : 1;
+    T* const made = scratch + rounded_up(width, panel_) * max_block_rows * panel_;
+    std::int64_t numbers[max_block_rows];
+    for (int row = share.begin; row < share.end; row += max_block_rows) {
+        const int n = std::min(max_block_rows, share.end - row);
+        for (int k = 0; k < count; ++k) {
+            for (int j = 0; j < width; ++j) {
+                const T* const from = at.data(instruction.a) + place(rows, row, k * width + j);
+                T* const to = scratch + place(n, 0, j);
+                for (int i = 0; i < n; ++i) to[i * panel_] = from[i * panel_];
+            }
+            of_rows(op, scratch, n, width, 0, n, made, numbers);
+            if (op == Opcode::row_argmax) {
+                for (int i = 0; i < n; ++i)
+                    at.integers(instruction.out)[static_cast<std::ptrdiff_t>(row + i) * count + k] =
+                        numbers[i];
+                continue;
+            }
+            const int step = alike ? panel_ : 1;  // a number a vector lies as a column
+            for (int j = 0; j < made_width; ++j) {
+                const T* const from = made + (alike ? place(n, 0, j) : 0);
+                T* const to = at.data(instruction.out) + place(rows, row, k * made_width + j);
+                for (int i = 0; i < n; ++i) to[i * panel_] = from[i * step];
+            }
+        }
+    }
 }
 
 // What random numbers decide: masks, noise, and how images are changed.
@@ -101,7 +140,7 @@ template <class T>
 void Instructions<T>::move(const Instruction& instruction, const Workspace<T>& at,
                            const Part& part) {
     const int out = instruction.out, n = at.rows_of(out);
-    const Share rows = part.rows(n);
+    const Share rows = part.either(n);
     T* const to = at.data(out);
     const T* const a = at.data(instruction.a);
     const std::int64_t* const integers =
@@ -136,6 +175,23 @@ void Instructions<T>::move(const Instruction& instruction, const Workspace<T>& a
             for (int j = 0; j < count; ++j)
                 for (int i = rows.begin; i < rows.end; ++i)
                     to[place(n, i, begin + j)] = a[place(n, i, from + j)];
+            return;
+        }
+        case Opcode::spread_columns: {
+            const int times = static_cast<int>(instruction.integers[0]);
+            const int columns = at.columns_of(instruction.a);
+            for (int j = 0; j < at.columns_of(out); ++j)
+                for (int i = rows.begin; i < rows.end; ++i)
+                    to[place(n, i, j)] = a[place(n, i, j / times % columns)];
+            return;
+        }
+        case Opcode::fold_columns: {
+            const int columns = at.columns_of(out);
+            for (int j = 0; j < at.columns_of(instruction.a); ++j)
+                for (int i = rows.begin; i < rows.end; ++i) {
+                    T& sum = to[place(n, i, j % columns)];
+                    sum = (j < columns ? T(0) : sum) + a[place(n, i, j)];
+                }
             return;
         }
         default: {
@@ -181,13 +237,13 @@ void Instructions<T>::whole(const Instruction& instruction, const Workspace<T>& 
     if (plan_.buffers[out].layout == Layout::scalar) at.set_scalar(out, to[0]);
 }
 
-template void Instructions<float>::rowwise(const Instruction&, const Workspace<float>&,
+template void Instructions<float>::rowwise(const Instruction&, const Workspace<float>&, float*,
                                            const Part&) const;
 template void Instructions<float>::draw(const Instruction&, const Workspace<float>&,
                                         const Part&) const;
 template void Instructions<float>::move(const Instruction&, const Workspace<float>&, const Part&);
 template void Instructions<float>::whole(const Instruction&, const Workspace<float>&);
-template void Instructions<double>::rowwise(const Instruction&, const Workspace<double>&,
+template void Instructions<double>::rowwise(const Instruction&, const Workspace<double>&, double*,
                                             const Part&) const;
 template void Instructions<double>::draw(const Instruction&, const Workspace<double>&,
                                          const Part&) const;

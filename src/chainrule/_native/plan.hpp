@@ -20,8 +20,8 @@ enum class Opcode : std::uint8_t {
     column_sum,   // out, one row ← sums of a's columns, then code on them
     elementwise,  // code on all operands
     transpose,    // out ← aᵀ
-    softmax,
-    log_softmax,  // of each row
+    softmax,      // of each row, or of each of several vectors side by side in a row, as all
+    log_softmax,  // down to row_argmax, which make a column, or a matrix of one for each vector
     row_sum,
     row_sum_of_squares,
     row_max,               // matrix → column
@@ -37,8 +37,10 @@ enum class Opcode : std::uint8_t {
     random_shift,
     to_real,  // column of integers → column
     to_column,
-    to_matrix,     // a matrix of one column ↔ a column
-    copy_columns,  // columns [from, from + count) of a to columns [to, …) of out
+    to_matrix,       // a matrix of one column ↔ a column
+    copy_columns,    // columns [from, from + count) of a to columns [to, …) of out
+    spread_columns,  // each column of a so many times, and all that again until out is full
+    fold_columns,    // what lies side by side in a, each as wide as out, added up
     count_
 };
 
@@ -48,10 +50,14 @@ constexpr bool is_row_product(Opcode op) {
 }
 constexpr bool is_sum_product(Opcode op) { return op == Opcode::tn || op == Opcode::tn_bfloat16; }
 
-// What only goes to another place, row by row.
+// Softmax and reductions of vectors.
+constexpr bool is_vector_op(Opcode op) { return op >= Opcode::softmax && op <= Opcode::row_argmax; }
+
+// What goes to another place, row by row.
 constexpr bool is_move(Opcode op) {
     return op == Opcode::one_hot || op == Opcode::gather || op == Opcode::to_real ||
-           op == Opcode::to_column || op == Opcode::to_matrix || op == Opcode::copy_columns;
+           op == Opcode::to_column || op == Opcode::to_matrix || op == Opcode::copy_columns ||
+           op == Opcode::spread_columns || op == Opcode::fold_columns;
 }
 
 enum class Layout : std::uint8_t { scalar, column, matrix, integers, key };
@@ -72,6 +78,7 @@ struct Instruction {
     std::vector<int> operands;
     std::vector<Spread> spreads;
     int registers = 0;
+    // of vectors: how many in a row, 0 where the row is one; spread_columns: how many times;
     // copy_columns: from, to, count; of what is drawn: stream, then for dropout cycle; for images
     // height, width, channels, then for flips axis; for shifts rows, columns, whether back
     std::array<std::int64_t, 7> integers{};
@@ -81,7 +88,8 @@ struct Instruction {
 struct Plan {
     std::vector<Buffer> buffers;
     std::vector<Instruction> instructions;
-    int batch_size = -1;  // the buffer that holds the number of rows, if there is one
+    int batch_size = -1;        // the buffer that holds the number of rows, if there is one
+    std::vector<int> assigned;  // the buffers that a step leaves behind for the next one
 };
 
 // What the rows of the data are made of.

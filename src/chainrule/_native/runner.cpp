@@ -16,6 +16,10 @@ constexpr double worth_sharing = 16'000;
 
 constexpr int most_groups = 16;  // of slices: an even share for up to so many threads
 
+// Of a long step between two moments at which the caller may be interrupted: about so many
+// nanoseconds of every thread, or multiplications.
+constexpr double leg_work = 10e6, leg_products = 16 * leg_work;
+
 }  // namespace
 
 template <class T>
@@ -24,7 +28,10 @@ Runner<T>::Runner(const Kernels<T>& kernels, Plan plan)
       plan_(std::move(plan)),
       instructions_(plan_, kernels_),
       shared_(plan_, kernels.panel_width),
-      sliceable_(find_phases()) {}
+      assigned_(plan_.buffers.size()) {
+    for (const int buffer : plan_.assigned) assigned_[buffer] = true;
+    sliceable_ = find_phases();
+}
 
 // Which instructions work row by row, which sum over the rows, and what comes before and after;
 // false if rows need what was summed over rows, as in batch normalization.
@@ -60,6 +67,7 @@ bool Runner<T>::find_phases() {
         for (const int buffer : to) {
             // What comes before must not overwrite what others listed earlier read.
             if (phase == Phase::before && read[buffer]) return false;
+            if (phase == Phase::before && assigned_[buffer]) assigns_before_ = true;
             if (phase == Phase::sums || phase == Phase::after) summed[buffer] = true;
         }
         for (const int buffer : from) read[buffer] = true;
@@ -70,6 +78,7 @@ bool Runner<T>::find_phases() {
 
 template <class T>
 void Runner<T>::write(int buffer, const T* from, std::int64_t size) {
+    legs_.clear();
     switch (plan_.buffers[buffer].layout) {
         case Layout::matrix:
             return to_panels(from, shared_.rows_of(buffer), shared_.columns_of(buffer),
@@ -82,7 +91,8 @@ void Runner<T>::write(int buffer, const T* from, std::int64_t size) {
 }
 
 template <class T>
-void Runner<T>::read(int buffer, T* to, int rows) const {
+void Runner<T>::read(int buffer, T* to, int rows) {
+    finish();
     read(shared_, buffer, to, rows);
 }
 
@@ -171,13 +181,32 @@ int Runner<T>::slice_rows(int rows) const {
     if (row_bytes == 0 || sum_bytes > cache) return 0;
     const int fitting = static_cast<int>(cache / row_bytes) / max_block_rows * max_block_rows;
     const int wanted = std::clamp(fitting, 2 * max_block_rows, 16 * max_block_rows);
-    return rows >= 4 * wanted ? wanted : 0;
+    return rows >= 4 * wanted && wanted * row_products() <= leg_products ? wanted : 0;
+}
+
+// The multiplications of the products that make a row of a row.
+template <class T>
+double Runner<T>::row_products() const {
+    double multiplications = 0;
+    for (const Instruction& instruction : plan_.instructions)
+        if (is_row_product(instruction.op) && plan_.buffers[instruction.a].rows == batch_rows)
+            multiplications += static_cast<double>(shared_.columns_of(instruction.a)) *
+                               shared_.columns_of_product(instruction);
+    return multiplications;
+}
+
+// How many slices a thread takes in a leg.
+template <class T>
+int Runner<T>::slices_a_leg(int slice_rows) const {
+    const double fitting = leg_products / (slice_rows * row_products());
+    return static_cast<int>(std::clamp(fitting, 1.0, 256.0));
 }
 
 template <class T>
 void Runner<T>::run(const Steps& steps, int threads) {
     const int rows = static_cast<int>(std::min(steps.batch_size, steps.row_count));
     const int slice = sliceable_ && !steps.kept ? slice_rows(rows) : 0;
+    finish();
     instructions_.out_of_range = false;
     if (slice > 0) {
         run_in_pieces(steps, std::clamp(threads, 1, most_groups), slice);
@@ -198,20 +227,29 @@ void Runner<T>::run_in_pieces(const Steps& steps, int most, int slice_rows) {
     constexpr std::chrono::duration<double> wanted = std::chrono::milliseconds(8);
     Steps piece = steps;
     for (; piece.first < steps.last; piece.first = piece.last) {
-        if (piece.first > steps.first && steps.interrupted && steps.interrupted())
-            throw Interrupted();
-        piece.last = std::min(steps.last, piece.first + piece_);
+        if (piece.first > steps.first) ask(steps);
         const int parts = crew_.size(most);
+        const bool in_legs = is_long(steps, parts, slice_rows);
+        piece.last = std::min(steps.last, piece.first + (in_legs ? 1 : piece_));
         const auto begun = clock::now();
         if (slice_rows > 0)
-            run_sliced(piece, parts, slice_rows);
+            in_legs ? run_sliced_in_legs(piece, parts, slice_rows)
+                    : run_sliced(piece, parts, slice_rows);
         else
-            run_shared(piece, parts);
+            in_legs ? run_shared_in_legs(piece, parts) : run_shared(piece, parts);
         const std::chrono::duration<double> time = clock::now() - begun;
         const auto each = time / static_cast<double>(piece.last - piece.first);
         crew_.learn(each.count());
         piece_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(wanted / each), 1, 8 * piece_);
     }
+}
+
+// Lets the caller hear a signal. If it ends the run, a step that has not assigned anything is over.
+template <class T>
+void Runner<T>::ask(const Steps& steps) {
+    if (!steps.interrupted || !steps.interrupted()) return;
+    if (!unfinished()) legs_.clear();
+    throw Interrupted();
 }
 
 template <class T>
@@ -233,105 +271,240 @@ void Runner<T>::hand_out(const Steps& steps, std::int64_t row, const Workspace<T
     }
 }
 
+// Whether a step is better carried out in legs.
+template <class T>
+bool Runner<T>::is_long(const Steps& steps, int parts, int slice_rows) const {
+    const auto rows = std::min(steps.batch_size, steps.row_count);
+    if (slice_rows > 0)
+        return !assigns_before_ &&
+               rows > static_cast<std::int64_t>(parts) * slices_a_leg(slice_rows) * slice_rows;
+    return work_ * static_cast<double>(rows) / std::max(planned_, 1) > 2 * leg_work * parts;
+}
+
+template <class T>
+bool Runner<T>::unfinished() const {
+    return next_leg_ < legs_.size() && next_leg_ > 0 &&
+           legs_[next_leg_ - 1].last > first_assignment_;
+}
+
+template <class T>
+void Runner<T>::finish() {
+    if (unfinished())
+        while (next_leg_ < legs_.size()) carry_out(legs_[next_leg_++]);
+}
+
+template <class T>
+void Runner<T>::carry_out(std::span<const Stop> stops, const Part& part) {
+    for (const Stop& stop : stops) {
+        if (stop.meet) team_.barrier();
+        if (part.index == 0 || stop.division != Division::whole)
+            instructions_.carry_out(
+                stop.instruction, shared_, scratch(part.index),
+                {stop.division, part.index, part.count, part.piece, part.pieces});
+    }
+}
+
+template <class T>
+void Runner<T>::carry_out(const Leg& leg) {
+    const std::span stops(this->stops(leg_parts_));
+    team_.run(leg_parts_, [&](int part) noexcept {
+        carry_out(stops.subspan(leg.first, leg.last - leg.first),
+                  {.index = part, .count = leg_parts_, .piece = leg.piece, .pieces = leg.pieces});
+    });
+}
+
+// What is short joins what comes before, what is long is cut.
+template <class T>
+void Runner<T>::divide_into_legs(int parts) {
+    const auto& stops = this->stops(parts);
+    legs_.clear();
+    next_leg_ = 0, leg_parts_ = parts, first_assignment_ = stops.size();
+    double leg = leg_work;  // of the last one
+    for (std::size_t i = 0; i < stops.size(); ++i) {
+        const int number = stops[i].instruction;
+        const auto assigns = [&](int buffer) { return assigned_[buffer] != 0; };
+        const auto written = touched(plan_.instructions[number]).written;
+        if (std::any_of(written.begin(), written.end(), assigns))
+            first_assignment_ = std::min(first_assignment_, i);
+        const bool divided = stops[i].division != Division::whole;
+        const double work = instructions_.work_of(number, shared_) / (divided ? parts : 1);
+        const int pieces = divided ? std::max(1, static_cast<int>(work / leg_work)) : 1;
+        if (pieces > 1 || leg + work >= leg_work) {
+            for (int piece = 0; piece < pieces; ++piece) legs_.push_back({i, i + 1, piece, pieces});
+            leg = pieces > 1 ? leg_work : work;
+        } else {
+            legs_.back().last = i + 1;
+            leg += work;
+        }
+    }
+}
+
+template <class T>
+void Runner<T>::begin_shared(const Steps& steps, std::int64_t step) {
+    const std::int64_t left = steps.row_count - step * steps.batch_size;
+    shared_.take(0, static_cast<int>(std::min(steps.batch_size, left)));
+    fill(steps.table, step, shared_.rows());
+}
+
 template <class T>
 void Runner<T>::run_shared(const Steps& steps, int parts) {
     scratch_.resize(instructions_.scratch_size() * parts);
     const auto& stops = this->stops(parts);
     const FlushToZero flushing;  // the first step's numbers are rounded as those of the others
-    const auto begin = [&](std::int64_t step) {
-        const std::int64_t left = steps.row_count - step * steps.batch_size;
-        shared_.take(0, static_cast<int>(std::min(steps.batch_size, left)));
-        fill(steps.table, step, shared_.rows());
-    };
-    begin(steps.first);
+    begin_shared(steps, steps.first);
     team_.run(parts, [&](int part) noexcept {
         for (std::int64_t step = steps.first; step < steps.last; ++step) {
             const std::int64_t row = step * steps.batch_size;
             for (const auto& source : steps.sources)
                 gather(source, steps.order + row, shared_, Share(shared_.rows(), part, parts));
-            for (const Stop& stop : stops) {
-                if (stop.meet) team_.barrier();
-                if (part == 0 || stop.division != Division::whole)
-                    instructions_.carry_out(stop.instruction, shared_, scratch(part),
-                                            {stop.division, part, parts});
-            }
+            carry_out(stops, {.index = part, .count = parts});
             if (!steps.wanted.empty()) {
                 team_.barrier();
                 if (part == 0) hand_out(steps, row, shared_);
             }
             team_.barrier([&] {
                 add_sums(steps);
-                if (step + 1 < steps.last) begin(step + 1);
+                if (step + 1 < steps.last) begin_shared(steps, step + 1);
             });
         }
     });
 }
 
+// One step.
 template <class T>
-void Runner<T>::run_sliced(const Steps& steps, int parts, int slice_rows) {
-    parts = std::min(parts, most_groups);
+void Runner<T>::run_shared_in_legs(const Steps& steps, int parts) {
+    scratch_.resize(instructions_.scratch_size() * parts);
+    const std::int64_t row = steps.first * steps.batch_size;
+    {
+        const FlushToZero flushing;
+        begin_shared(steps, steps.first);
+    }
+    double gathered = 0;
+    for (const auto& source : steps.sources)
+        gathered += static_cast<double>(shared_.rows()) * shared_.columns_of(source.buffer);
+    const int pieces = 1 + static_cast<int>(gathered / parts / leg_work);
+    for (int piece = 0; piece < pieces; ++piece) {
+        team_.run(parts, [&](int part) noexcept {
+            const Part own{Division::rows, part, parts, piece, pieces};
+            for (const auto& source : steps.sources)
+                gather(source, steps.order + row, shared_, own.either(shared_.rows()));
+        });
+        ask(steps);
+    }
+    divide_into_legs(parts);
+    while (next_leg_ < legs_.size()) {
+        carry_out(legs_[next_leg_++]);
+        ask(steps);
+    }
+    const FlushToZero flushing;
+    hand_out(steps, row, shared_);
+    add_sums(steps);
+}
+
+template <class T>
+Runner<T>::Slices::Slices(const Steps& steps, std::int64_t step, int height)
+    : begin(step * steps.batch_size),
+      rows(static_cast<int>(std::min(steps.batch_size, steps.row_count - begin))),
+      height(height),
+      count(rounded_up(rows, height)),
+      groups(std::min(count, most_groups)) {}
+
+template <class T>
+void Runner<T>::prepare_slices(int parts) {
     scratch_.resize(instructions_.scratch_size() * parts);
     while (apart_.size() < static_cast<std::size_t>(parts)) apart_.emplace_back(&shared_);
-    if (sum_places_.empty()) {
-        for (std::size_t i = 0; i < phases_.size(); ++i) {
-            sum_places_.push_back(group_size_);
-            if (phases_[i] == Phase::sums)
-                group_size_ += instructions_.sum_size(static_cast<int>(i), shared_);
-        }
-        constexpr std::size_t line = 128 / sizeof(T);
-        group_size_ = (group_size_ + line - 1) / line * line;
-        group_sums_.resize(group_size_ * most_groups);
+    if (!sum_places_.empty()) return;
+    for (std::size_t i = 0; i < phases_.size(); ++i) {
+        sum_places_.push_back(group_size_);
+        if (phases_[i] == Phase::sums)
+            group_size_ += instructions_.sum_size(static_cast<int>(i), shared_);
     }
-    const int count = static_cast<int>(plan_.instructions.size());
+    constexpr std::size_t line = 128 / sizeof(T);
+    group_size_ = (group_size_ + line - 1) / line * line;
+    group_sums_.resize(group_size_ * most_groups);
+}
+
+template <class T>
+void Runner<T>::begin_sliced(const Steps& steps, std::int64_t step, int rows) {
+    fill(steps.table, step, rows);
+    for (std::size_t i = 0; i < phases_.size(); ++i)
+        if (phases_[i] == Phase::before)
+            instructions_.carry_out(static_cast<int>(i), shared_, scratch(0));
+}
+
+template <class T>
+void Runner<T>::end_sliced(const Steps& steps, int groups) {
+    for (std::size_t i = 0; i < phases_.size(); ++i) {
+        const int number = static_cast<int>(i);
+        if (phases_[i] == Phase::sums)
+            instructions_.add_groups(number, shared_, group_sums_.data() + sum_places_[i],
+                                     group_size_, groups, scratch(0));
+        else if (phases_[i] == Phase::after)
+            instructions_.carry_out(number, shared_, scratch(0));
+    }
+    add_sums(steps);
+}
+
+template <class T>
+void Runner<T>::run_sliced(const Steps& steps, int parts, int slice_rows) {
+    prepare_slices(parts);
     team_.run(parts, [&](int part) noexcept {
         for (std::int64_t step = steps.first; step < steps.last; ++step) {
-            const std::int64_t begin = step * steps.batch_size;
-            const int rows = static_cast<int>(std::min(steps.batch_size, steps.row_count - begin));
-            const int slices = (rows + slice_rows - 1) / slice_rows;
-            const int groups = std::min(slices, most_groups);
-            if (part == 0) {
-                fill(steps.table, step, rows);
-                for (int i = 0; i < count; ++i)
-                    if (phases_[i] == Phase::before)
-                        instructions_.carry_out(i, shared_, scratch(0));
-            }
+            const Slices slices(steps, step, slice_rows);
+            if (part == 0) begin_sliced(steps, step, slices.rows);
             team_.barrier();
-            for (int group = groups * part / parts; group < groups * (part + 1) / parts; ++group)
-                take_slices(steps, begin, rows, slice_rows, group, groups, apart_[part],
-                            scratch(part));
+            take_slices(steps, slices, slices.share(part, parts), part);
             team_.barrier();
-            if (part > 0) continue;
-            for (int i = 0; i < count; ++i)
-                if (phases_[i] == Phase::sums)
-                    instructions_.add_groups(i, shared_, group_sums_.data() + sum_places_[i],
-                                             group_size_, groups, scratch(0));
-                else if (phases_[i] == Phase::after)
-                    instructions_.carry_out(i, shared_, scratch(0));
-            add_sums(steps);
+            if (part == 0) end_sliced(steps, slices.groups);
         }
     });
 }
 
-// The slices of one group: all their rows, and the sums over them.
+// One step. Nothing is assigned before its end.
 template <class T>
-void Runner<T>::take_slices(const Steps& steps, std::int64_t begin, int rows, int slice_rows,
-                            int group, int groups, Workspace<T>& at, T* scratch) {
-    const int slices = (rows + slice_rows - 1) / slice_rows;
-    const int from = slices * group / groups, to = slices * (group + 1) / groups;
-    T* const sums = group_sums_.data() + group * group_size_;
-    for (int slice = from; slice < to; ++slice) {
-        const int first = slice * slice_rows;
-        at.take(first, std::min(slice_rows, rows - first));
+void Runner<T>::run_sliced_in_legs(const Steps& steps, int parts, int slice_rows) {
+    prepare_slices(parts);
+    const Slices slices(steps, steps.first, slice_rows);
+    {
+        const FlushToZero flushing;
+        begin_sliced(steps, steps.first, slices.rows);
+    }
+    const int at_once = slices_a_leg(slice_rows);
+    int most = 0;
+    for (int part = 0; part < parts; ++part)
+        most = std::max(most, slices.share(part, parts).size());
+    for (int leg = 0; leg * at_once < most; ++leg) {
+        team_.run(parts, [&](int part) noexcept {
+            take_slices(steps, slices, slices.share(part, parts).piece(leg, at_once), part);
+        });
+        ask(steps);
+    }
+    const FlushToZero flushing;
+    end_sliced(steps, slices.groups);
+}
+
+// Some slices one after the other: all their rows, and the sums over them.
+template <class T>
+void Runner<T>::take_slices(const Steps& steps, const Slices& slices, const Share& some, int part) {
+    Workspace<T>& at = apart_[part];
+    T* const scratch = this->scratch(part);
+    int group = 0;
+    for (int slice = some.begin; slice < some.end; ++slice) {
+        while (slice >= slices.first_of(group + 1)) ++group;
+        const bool continues = slice > slices.first_of(group);
+        T* const sums = group_sums_.data() + group * group_size_;
+        const int first = slice * slices.height;
+        at.take(first, std::min(slices.height, slices.rows - first));
         for (const auto& source : steps.sources)
-            gather(source, steps.order + begin + first, at, Share(at.rows(), 0, 1));
+            gather(source, steps.order + slices.begin + first, at, Share(at.rows(), 0, 1));
         for (std::size_t i = 0; i < phases_.size(); ++i) {
             const int number = static_cast<int>(i);
             if (phases_[i] == Phase::rows)
                 instructions_.carry_out(number, at, scratch);
             else if (phases_[i] == Phase::sums)
-                instructions_.add_up(number, at, sums + sum_places_[i], slice > from, scratch);
+                instructions_.add_up(number, at, sums + sum_places_[i], continues, scratch);
         }
-        hand_out(steps, begin + first, at);
+        hand_out(steps, slices.begin + first, at);
     }
 }
 

@@ -1,5 +1,6 @@
 // How the units of an instruction's work are divided.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 
 namespace chainrule {
@@ -7,9 +8,21 @@ namespace chainrule {
 // Units [begin, end) of `count` for one part of `parts`.
 struct Share {
     int begin, end;
+    Share(int begin, int end) : begin(begin), end(end) {}
     Share(int count, int part, int parts)
         : begin(static_cast<int>(static_cast<std::int64_t>(count) * part / parts)),
           end(static_cast<int>(static_cast<std::int64_t>(count) * (part + 1) / parts)) {}
+
+    int size() const { return end - begin; }
+
+    // Of its pieces, `length` units each, that number.
+    Share piece(int number, int length) const {
+        Share made = *this;
+        const std::int64_t from = begin + static_cast<std::int64_t>(number) * length;
+        made.begin = static_cast<int>(std::min<std::int64_t>(end, from));
+        made.end = static_cast<int>(std::min<std::int64_t>(end, from + length));
+        return made;
+    }
 };
 
 // How many times `unit` covers n.

@@ -75,6 +75,12 @@ class State:
                 raise
             return self._arrays
 
+    def put(self, arrays: Mapping[Parameter, Array]) -> None:
+        """Take these arrays, all that a program changes, whatever newer ones there may be."""
+        with self._looking:
+            self.newer = None
+            self._arrays.update(arrays)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return State, (self.precision, self.arrays)
 

@@ -211,8 +211,7 @@ def train(job: Job) -> Generator[Event, None, None]:
             reason = job.requests[0] if job.requests else reason
     finally:
         passes.close()
-        job.state.arrays.update(last)
-        job.state.arrays.update(kept or {})
+        job.state.put({**last, **(kept or {})})
     yield Stopped(
         epoch, reason, watch.best_epoch if kept else last_epoch, time.perf_counter() - begun
     )
@@ -267,7 +266,7 @@ def _minibatches(job: Job) -> Generator[Progress | Means | list[Means], None, No
             found = runner.epochs(job.training.arrays, orders, job.rows_a_step, table)
             pace.learn(count * steps, time.perf_counter() - begun)
             if _trouble(job, epoch, sum(sums["loss"] for sums in found)):
-                job.state.arrays.update(before)  # again, one by one, up to where it began
+                job.state.put(before)  # again, one by one, up to where it began
                 ahead = False
                 continue
         else:

@@ -106,7 +106,7 @@ def test_without_tiles_no_plan_for_them_is_taken(monkeypatch: pytest.MonkeyPatch
     assert not _native.bfloat16_tiles()
     product = ("nn_bfloat16", 2, -1, 0, 1, [], [], 0, [], 0.0)
     with pytest.raises(ValueError, match="no tiles"):
-        _native.Plan32([("matrix", 2, 2)] * 3, [product], -1)
+        _native.Plan32([("matrix", 2, 2)] * 3, [product], -1, [])
 
 
 @pytest.mark.parametrize("rows", [1, 15, 33, 300])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 import time
@@ -156,3 +157,200 @@ def test_looking_at_the_weights_meanwhile_changes_nothing() -> None:
     assert looks > 0
     for seen, unseen in zip(watched.get_weights(), alone.get_weights(), strict=True):
         assert np.array_equal(seen, unseen)
+
+
+# --- in the middle of a step ---
+
+
+class Training:
+    """Steps of a network with momentum, each of all rows, so long that they are carried out in legs."""
+
+    def __init__(self, *widths: int, rows: int) -> None:
+        rng = np.random.default_rng(0)
+        pairs = list(itertools.pairwise(widths))
+        self.weights = [Parameter(pair, f"w{i}") for i, pair in enumerate(pairs)]
+        slots = [Parameter(pair, f"v{i}") for i, pair in enumerate(pairs)]
+        self.x = Input((BATCH, widths[0]), name="x")
+        out: Any = self.x
+        for w in self.weights:
+            out = ops.tanh(out @ w)
+        loss = ops.sum((out - 0.5) ** 2.0) / ops.batch_size()
+        assignments: list[Any] = []
+        for w, v, slope in zip(self.weights, slots, gradients(loss, self.weights), strict=True):
+            assert slope is not None
+            faster = 0.9 * v + slope
+            assignments += [(v, faster), (w, w - 0.01 * faster)]
+        self.program = Program((self.x,), {"loss": loss}, assignments=tuple(assignments))
+        self.start = {
+            p: rng.normal(size=p.shape).astype(np.float32) / np.sqrt(np.float32(p.shape[0]))
+            for p in (*self.weights, *slots)
+        }
+        self.data = {self.x: rng.normal(size=(rows, widths[0])).astype(np.float32)}
+        self.rows = rows
+
+    def runner(self, threads: int) -> tuple[Any, State]:
+        state = State("float32", dict(self.start))
+        return Native().prepare(self.program, state, threads), state
+
+    def step(self, runner: Any, n: int = 1) -> dict[str, float]:
+        order = np.tile(np.arange(self.rows), n)
+        return runner.steps(self.data, order, self.rows, {})  # type: ignore[no-any-return]
+
+    def after(self, steps: int) -> list[bytes]:
+        """The state's bits after so many steps that nobody disturbs."""
+        runner, state = self.runner(1)
+        if steps:
+            self.step(runner, steps)
+        return bits(state)
+
+
+def bits(state: State) -> list[bytes]:
+    return [array.tobytes() for array in state.arrays.values()]
+
+
+WIDE = Training(512, 512, 512, 512, rows=1024)
+HIGH = Training(4, 32, 4, rows=600_000)
+LONG = [pytest.param(WIDE, id="shared"), pytest.param(HIGH, id="sliced")]
+
+
+@contextmanager
+def alarms(handler: Any, first: float, every: float = 0.0) -> Iterator[None]:
+    """Calls the handler by a signal after so many seconds, and again and again."""
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, first, every)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def stop(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("training", LONG)
+def test_a_step_broken_off_is_undone_or_finished(training: Training, threads: int) -> None:
+    whole = [training.after(steps) for steps in range(4)]
+    runner, state = training.runner(threads)
+    training.step(runner)
+    begun = time.perf_counter()
+    training.step(training.runner(threads)[0])
+    took = time.perf_counter() - begun
+    broken_off = 0
+    for part in (0.1, 0.4, 0.7, 0.9):
+        runner, state = training.runner(threads)
+        training.step(runner)
+        try:
+            with alarms(stop, part * took):
+                training.step(runner)
+        except KeyboardInterrupt:
+            broken_off += 1
+        done = whole.index(bits(state))
+        assert done in (1, 2)
+        training.step(runner)
+        assert bits(state) == whole[done + 1]
+    assert broken_off > 0
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_run_after_a_step_broken_off_begins_with_whole_weights(threads: int) -> None:
+    whole = [WIDE.after(steps) for steps in range(4)]
+    runner, state = WIDE.runner(threads)
+    WIDE.step(runner)
+    with alarms(stop, 0.06), pytest.raises(KeyboardInterrupt):
+        WIDE.step(runner, 50)
+    kept = dict(state.arrays)
+    state.put(dict(WIDE.start))  # and what was left of the step is nobody's any more
+    WIDE.step(runner)
+    assert bits(state) == whole[1]
+    assert all(np.isfinite(array).all() for array in kept.values())
+
+
+@pytest.mark.parametrize("training", LONG)
+def test_whoever_looks_in_the_middle_of_a_step_sees_whole_ones_and_changes_nothing(
+    training: Training,
+) -> None:
+    whole = [training.after(steps) for steps in range(9)]
+    expected = training.step(training.runner(1)[0], 4)
+    runner, state = training.runner(2)
+    seen: list[list[bytes]] = []
+    begun = time.perf_counter()
+    training.step(training.runner(2)[0])
+    took = time.perf_counter() - begun
+    for part in range(1, 9):
+        with alarms(lambda *_: seen.append(bits(state)), part / 9 * took):
+            training.step(runner)
+    assert bits(state) == whole[8]
+    assert len(seen) > 1
+    assert all(look in whole for look in seen)
+    runner, state = training.runner(2)
+    with alarms(lambda *_: None, 0.01, 0.04):
+        assert training.step(runner, 4) == expected
+
+
+@pytest.mark.parametrize("kind", ["once", "blocks"])
+def test_a_handler_may_use_the_runner_in_the_middle_of_its_run(kind: str) -> None:
+    out: Any = WIDE.x
+    for w in WIDE.weights:
+        out = ops.tanh(out @ w)
+    program = Program((WIDE.x,), {"out": out})
+    x = np.tile(WIDE.data[WIDE.x], (8, 1))
+
+    def found(runner: Any, rows: Any) -> Any:
+        given = {WIDE.x: rows}
+        return (runner.once(given) if kind == "once" else runner.blocks(given, 8192))["out"]
+
+    runner = Native().prepare(program, State("float32", dict(WIDE.start)), 2)
+    expected = found(runner, x)
+    inside: list[Any] = []
+    with alarms(lambda *_: inside.append(found(runner, x[:33])), 0.03):
+        again = found(runner, x)
+    assert np.array_equal(again, expected)
+    assert all(np.array_equal(some, expected[:33]) for some in inside)
+
+
+@pytest.mark.parametrize(
+    ("widths", "rows"), [((512, 512, 512), 1024), ((16, 8), 200_000)], ids=["shared", "sliced"]
+)
+def test_training_goes_on_after_an_interruption_as_if_there_had_been_none(
+    widths: tuple[int, ...], rows: int
+) -> None:
+    def model() -> cr.Sequential:
+        layers = [cr.layers.Dense(n, activation="tanh") for n in widths]
+        made = cr.Sequential(layers, seed=3)
+        made.compile("adam", "mse", engine="native")
+        return made
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((rows, widths[0]), np.float32)
+    y = rng.standard_normal((rows, widths[-1]), np.float32)
+    broken, whole = model(), model()
+    broken.fit(x, y, epochs=1, batch_size=rows, verbose=0)
+    epochs = 1
+
+    def count(event: Any) -> None:
+        nonlocal epochs
+        epochs += isinstance(event, cr.training.EpochEnd)
+
+    with alarms(stop, 0.35), pytest.raises(KeyboardInterrupt):
+        broken.fit(x, y, epochs=1000, batch_size=rows, callbacks=[count], verbose=0)
+    for _ in range(epochs):
+        whole.fit(x, y, epochs=1, batch_size=rows, verbose=0)
+    for _ in range(2):
+        for one, other in zip(broken.get_weights(), whole.get_weights(), strict=True):
+            assert np.array_equal(one, other)
+        broken.fit(x, y, epochs=1, batch_size=rows, verbose=0)
+        whole.fit(x, y, epochs=1, batch_size=rows, verbose=0)
+
+
+def test_a_signal_is_heard_again_and_again_while_many_rows_are_taken_at_once() -> None:
+    rng = np.random.default_rng(0)
+    model = cr.Sequential([cr.layers.Dense(1024, activation="relu") for _ in range(4)], seed=0)
+    model.build((1024,))
+    x = rng.standard_normal((8192, 1024), np.float32)
+    heard: list[int] = []
+    with alarms(lambda number, _: heard.append(number), 0.03, 0.03):
+        model.predict(x, batch_size=len(x))
+    assert len(heard) > 2

@@ -13,6 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import _native, ops
+from chainrule.backprop import gradients
 from chainrule.engines.native import Native, lower
 from chainrule.engines.native.plan import MOST_REGISTERS, SCRATCH_REGISTER
 from chainrule.engines.program import Array, Program, State
@@ -96,7 +97,7 @@ def test_a_plan_that_names_more_places_than_there_are_is_refused(
     code = [[_native.opcodes()["copy"], *places]]
     instruction = ("elementwise", 0, -1, -1, -1, code, [(0, "full")] * operands, 0, (), 0.0)
     with pytest.raises(ValueError, match=words):
-        _native.Plan64([("matrix", 2, 2)], [instruction], -1)
+        _native.Plan64([("matrix", 2, 2)], [instruction], -1, [])
 
 
 # --- what only passes on what it is given ---
@@ -156,6 +157,21 @@ def test_a_parameter_seen_through_a_reshape_is_read_before_it_is_written() -> No
     )
     given = {row: [[1.0, 2.0, 3.0, 4.0]], flat: [0.0] * 4, one: [0.0], z: 5.0}
     assert_the_same_step(Program((), {"sum": ops.sum(row)}, (), assignments), given)
+
+
+def test_what_elementwise_code_only_reads_is_not_its_result() -> None:
+    x, w = Input((BATCH, 3), name="x"), Parameter((3, 3), "w")
+    one = ops.tanh(x @ w)
+    loss = ops.sum(one * (1.0 - one)) / ops.batch_size()
+    (slope,) = gradients(loss, [w])
+    assert slope is not None
+    program = Program((x,), {"loss": loss}, assignments=((w, w - slope),))
+    plan, _ = lower(program)[:2]
+    for made in plan.instructions:
+        written = [made.operands[dst][0] for _, dst, _ in made.code if dst < SCRATCH_REGISTER]
+        if made.opcode == "elementwise":
+            assert made.out in written
+    assert not any(made.out in plan.constants for made in plan.instructions)
 
 
 def test_outputs_are_those_of_before_the_assignments() -> None:

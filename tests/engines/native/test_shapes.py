@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import chainrule as cr
 from chainrule import _native, ops
 from chainrule.backprop import gradients
 from chainrule.engines.native import Native
@@ -206,3 +207,96 @@ def test_masked_logits_get_no_probability_and_no_gradient(isa: str) -> None:
         assert np.isfinite(ours[name]).all(), name
         np.testing.assert_allclose(ours[name], array, atol=1e-14, err_msg=name)
     assert np.all(ours["p"][:, 3:19:2] == 0)
+
+
+# --- values of three axes and more: vectors side by side in a row ---
+
+SIDES = st.sampled_from((1, 2, 3, 5, 16, 17, 33))
+
+
+def _normalized(v: Value) -> Value:
+    mu = ops.mean(v, -1, keepdims=True)
+    return ops.normalize(v, mu, ops.mean(ops.square(v - mu), -1, keepdims=True), 1e-3)
+
+
+ON_VECTORS: dict[str, Any] = {
+    "softmax": ops.softmax,
+    "log_softmax": ops.log_softmax,
+    "sum of the last axis": lambda v: ops.sum(v, -1),
+    "sum of squares": lambda v: ops.sum(ops.square(v), -1, keepdims=True),
+    "sum of the middle axis": lambda v: ops.sum(v, 1),
+    "mean": lambda v: ops.mean(v, -1, keepdims=True),
+    "max": lambda v: ops.max(v, -1),
+    "normalize": _normalized,
+    "slice": lambda v: v[:, :1],
+    "slice of vectors": lambda v: v[:, :, 1:],
+    "concatenate": lambda v: ops.concatenate([v, ops.exp(v)], 1),
+    "concatenate vectors": lambda v: ops.concatenate([v, ops.exp(v)], 2),
+}
+
+
+@several
+@given(
+    seeds,
+    row_counts,
+    SIDES,
+    SIDES.filter(lambda width: width > 1),
+    st.sampled_from(sorted(ON_VECTORS)),
+    st.sampled_from(("float64", "float32")),
+    st.integers(1, 3),
+)
+def test_what_is_done_to_each_of_the_vectors_in_a_row_agrees_with_the_reference(
+    isa: str, seed: int, rows: int, count: int, width: int, what: str, precision: Any, threads: int
+) -> None:
+    x = Input((BATCH, count, width), name="x")
+    row = Input((BATCH, 1, width), name="row")
+    gamma, beta = Parameter((width,), "gamma"), Parameter((1,), "beta")
+    v = (x * gamma + beta) * row
+    made = ON_VECTORS[what](v)
+    position = ops.argmax(v)
+    loss = ops.sum(ops.square(made))
+    slopes = gradients(loss, [gamma, beta])
+    changes = [
+        (p, p - g * 1e-3) for p, g in zip((gamma, beta), slopes, strict=True) if g is not None
+    ]
+    outputs = {"made": made, "position": position}
+    rng = np.random.default_rng(seed)
+    data = {
+        leaf: rng.normal(size=(rows, *leaf.shape[1:])).astype(precision)  # type: ignore[arg-type]
+        for leaf in (x, row)
+    }
+    given_state = {gamma: rng.normal(size=width), beta: rng.normal(size=1)}
+    found = []
+    for engine in (Native(), Reference()):
+        state = State(precision)
+        for parameter, array in given_state.items():
+            state[parameter] = array
+        program = Program((x, row), outputs, assignments=tuple(changes))
+        found.append((engine.prepare(program, state, threads).once(data), state))
+    (native, changed), (reference, expected) = found
+    size = rows * count * width
+    tolerance = TOLERANCE[precision]
+    for name in outputs:
+        np.testing.assert_allclose(native[name], reference[name], rtol=tolerance, atol=tolerance)
+    for parameter in given_state:
+        np.testing.assert_allclose(
+            changed[parameter], expected[parameter], rtol=tolerance, atol=tolerance * size
+        )
+
+
+def test_a_model_with_softmax_over_vectors_runs_natively() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(64, 20)), rng.normal(size=(64, 1))
+    curves = []
+    for engine in ("native", "reference"):
+        layers = [
+            cr.layers.Dense(20),
+            cr.layers.Reshape((5, 4)),
+            cr.layers.Activation("softmax"),
+            cr.layers.Flatten(),
+            cr.layers.Dense(1),
+        ]
+        model = cr.Sequential(layers, seed=0)
+        model.compile("adam", "mse", engine=engine, precision="float64")
+        curves.append(model.fit(x, y, epochs=3, verbose=0).history["loss"])
+    np.testing.assert_allclose(*curves, rtol=1e-9)

@@ -37,6 +37,7 @@ void check_steps(const Kernels<T>& k, std::mt19937& rng, int features, int outpu
     update.code = {code(Micro::multiply, scratch_register, {2, 0}),
                    code(Micro::subtract, 1, {1, scratch_register})};
     plan.instructions = {forward, update};
+    plan.assigned = {w_at};
 
     const auto x = drawn<T>(rng, rows, features), y = drawn<T>(rng, rows, outputs);
     const auto start = drawn<T>(rng, features, outputs);
@@ -66,6 +67,11 @@ void check_steps(const Kernels<T>& k, std::mt19937& rng, int features, int outpu
     std::vector<T> first;
     for (const int threads : {1, 2, 3, 8}) {
         Runner<T> runner(k, plan);
+        std::vector<T> seen(start.data.size());
+        const auto look = [&] {
+            runner.read(w_at, seen.data(), features);
+            return false;
+        };
         runner.write(w_at, start.data.data(), static_cast<std::int64_t>(start.data.size()));
         runner.run({.sources = sources,
                     .table = table,
@@ -78,7 +84,7 @@ void check_steps(const Kernels<T>& k, std::mt19937& rng, int features, int outpu
                     .sums = nullptr,
                     .wanted = {},
                     .kept = false,
-                    .interrupted = {}},
+                    .interrupted = look},
                    threads);
         std::vector<T> w(start.data.size());
         runner.read(w_at, w.data(), features);
@@ -101,8 +107,10 @@ void check_steps(const Kernels<T>& k, std::mt19937& rng, int features, int outpu
 template <class T>
 void check_runner(const Kernels<T>& k, std::mt19937& rng) {
     check_steps(k, rng, 5, 3, 100, 17);
-    check_steps(k, rng, 33, 17, 3000, 1500);  // in slices
-    check_steps(k, rng, 100, 70, 90, 33);     // worth sharing out
+    check_steps(k, rng, 33, 17, 3000, 1500);      // in slices
+    check_steps(k, rng, 33, 1, 140'000, 70'000);  // so many that it takes legs
+    check_steps(k, rng, 100, 70, 90, 33);         // worth sharing out
+    check_steps(k, rng, 600, 500, 600, 300);      // in legs
 }
 
 template void check_runner(const Kernels<float>&, std::mt19937&);

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from chainrule.engines.program import Array, Precision, Program, Runner, State, 
 from chainrule.errors import DataError, ShapeError, UsageError
 from chainrule.graph import BATCH, Constant, Input, Parameter, Shape, Value
 from chainrule.ops.shapes import Reshape
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 MOST_THREADS = 256  # which a system lets a process start; no bit depends on the number
 ELEMENTS = frozenset(map(np.dtype, ("float32", "float64", "uint8", "int64")))
@@ -35,6 +39,31 @@ def lowered(
     return lower(program, watched, rounded=rounded, tiles=tiles)
 
 
+def _in_turn(
+    method: Callable[Concatenate[NativeRunner, P], R],
+) -> Callable[Concatenate[NativeRunner, P], R]:
+    """The method with the state's parameters in the runner's buffers and nobody else at them.
+
+    A signal's handler that comes in the middle works with a runner of its own.
+    """
+
+    @wraps(method)
+    def turn(self: NativeRunner, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        current = self._current()
+        with self._turn:
+            if self._busy:
+                another = NativeRunner(self.program, self.state, self.threads)
+                return turn(another, *args, **kwargs)
+            self._busy = True
+            try:
+                self._take(current)
+                return method(self, *args, **kwargs)
+            finally:
+                self._busy = False
+
+    return turn
+
+
 class NativeRunner:
     """A plan bound to a state; parameters are taken in before a run, and out when someone looks at them."""
 
@@ -48,7 +77,8 @@ class NativeRunner:
         self.program, self.state = _old_values_kept(program), state
         self.threads = min(_native.default_threads() if threads is None else threads, MOST_THREADS)
         self.plan, self.buffers, self._views = lowered(self.program, state.precision, watched)
-        self._runner = _make(self.plan, state.dtype)
+        changed = [self.buffers[parameter] for parameter, _ in program.assignments]
+        self._runner = _make(self.plan, state.dtype, changed)
         for buffer, value in self.plan.constants.items():
             self._runner.write(buffer, np.ascontiguousarray(value, state.dtype).reshape(-1))
         self._parameters = [(p, b) for p, b in self.buffers.items() if isinstance(p, Parameter)]
@@ -57,18 +87,19 @@ class NativeRunner:
         ]
         self._by_row = any(_batched(value) for value in program.outputs.values())
         self._there: dict[Parameter, Array] = {}  # what the parameters' buffers hold
-        # One thread at a time has the buffers; a signal's handler may look at them between two steps.
+        # One thread at a time has the buffers; a signal's handler may come in the middle and look at
+        # the parameters, for which a step that has begun to write them is finished first.
         self._turn = threading.RLock()
+        self._busy = False
 
+    @_in_turn
     def once(
         self, data: Mapping[Input, Any], scalars: Mapping[Input, Any] | None = None
     ) -> dict[str, Array]:
-        current = self._current()
-        with self._turn:
-            self._take(current)
-            rows = self._whole(data, scalars, kept=self._by_row)
-            return {name: self._read(value, rows) for name, value in self.program.outputs.items()}
+        rows = self._whole(data, scalars, kept=self._by_row)
+        return {name: self._read(value, rows) for name, value in self.program.outputs.items()}
 
+    @_in_turn
     def steps(
         self,
         data: Mapping[Input, Array],
@@ -84,6 +115,7 @@ class NativeRunner:
         before = [(sums or {}).get(name, 0.0) for name in self.program.outputs]
         return self._summed(data, order[None], batch_size, table, first, end, before)[0]
 
+    @_in_turn
     def epochs(
         self,
         data: Mapping[Input, Array],
@@ -95,6 +127,7 @@ class NativeRunner:
         before = [0.0] * len(self.program.outputs)
         return self._summed(data, orders, batch_size, table, 0, steps, before)
 
+    @_in_turn
     def blocks(self, data: Mapping[Input, Array], block: int = 4096) -> dict[str, Array]:
         rows = row_count(data, self.program)
         for name, value in self.program.outputs.items():
@@ -102,11 +135,8 @@ class NativeRunner:
                 raise ShapeError(f"{name} has no entry for each row: run it on all rows at once.")
         found = {n: self._empty(v, rows) for n, v in self.program.outputs.items()}
         collected = [(self.buffers[v], found[n]) for n, v in self.program.outputs.items()]
-        current = self._current()
-        with self._turn:
-            self._take(current)
-            steps = -(-rows // block)
-            self._run(data, np.arange(rows)[None], block, {}, 0, steps, collected=collected)
+        steps = -(-rows // block)
+        self._run(data, np.arange(rows)[None], block, {}, 0, steps, collected=collected)
         return found
 
     def inspect(
@@ -147,10 +177,7 @@ class NativeRunner:
     ) -> list[dict[str, float]]:
         """Run these steps of each epoch; the sums of each, the first's added to those `before`."""
         names = list(self.program.outputs)
-        current = self._current()
-        with self._turn:
-            self._take(current)
-            found = iter(self._run(data, orders, batch_size, table, first, last, names, before))
+        found = iter(self._run(data, orders, batch_size, table, first, last, names, before))
         return [{name: next(found) for name in names} for _ in orders]
 
     def _whole(
@@ -300,7 +327,7 @@ def _numbered(instruction: Instruction) -> list[list[int]]:
     return [[numbers[micro], dst, *sources] for micro, dst, sources in instruction.code]
 
 
-def _make(plan: Plan, dtype: np.dtype[Any]) -> Any:
+def _make(plan: Plan, dtype: np.dtype[Any], assigned: list[int]) -> Any:
     made = _native.Plan32 if dtype == np.float32 else _native.Plan64
     return made(
         [(s.layout, s.rows, s.columns) for s in plan.spaces],
@@ -312,4 +339,5 @@ def _make(plan: Plan, dtype: np.dtype[Any]) -> Any:
             for i in plan.instructions
         ],
         plan.batch_size,
+        assigned,
     )

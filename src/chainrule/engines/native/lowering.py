@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainrule.engines.native.drafts import FUSABLE, SCALAR, Draft, Drafting, NoKernel, space_of
+from chainrule.engines.native.drafts import FUSABLE, Draft, Drafting, NoKernel, space_of
 from chainrule.engines.native.micro import MICRO
 from chainrule.engines.native.numbering import drop_unread, numbered
 from chainrule.engines.native.plan import Plan
-from chainrule.engines.native.rules import RULES
+from chainrule.engines.native.rules import RULES, spread_out
 from chainrule.engines.program import Program
 from chainrule.graph import Batch, Constant, Parameter, Value, topological_order
 
@@ -94,8 +94,7 @@ class Lowering(Drafting):
         if name == "real" and self.spaces[sources[0]].layout == "integers":
             return self._real(sources[0], value)
         space = space_of(value)
-        if value.rank > 2 and any(self.spaces[s] not in (SCALAR, space) for s in sources):
-            raise NoKernel(value, "of more than two axes")
+        sources = spread_out(self, value, sources)
         if name == "multiply":  # back-propagation begins with ones
             for one, other in (sources, reversed(sources)):
                 if self._is_one(one) and self.spaces[other] == space:

@@ -183,5 +183,5 @@ def _placed(drafting: Drafting, draft: Draft, buffers: Mapping[int, int]) -> Ins
                 free.append(registers[dst])
         done.code.append((micro, written, read))
     if draft.opcode == "elementwise":
-        done.out = next(b for b, s in done.operands if s == "full" and b >= 0)
+        done.out = next(buffers[dst] for _, dst, _ in draft.code if dst in buffers)
     return done

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.engines.native.drafts import SCALAR, Draft, Drafting, NoKernel, space_of
 from chainrule.engines.native.plan import BATCH_ROWS, Space
-from chainrule.graph import Batch, Value
+from chainrule.graph import Batch, Shape, Value
 from chainrule.ops.arithmetic import Add, Multiply, Negative
 
 Rule = Callable[[Drafting, Value, "list[int]"], int]
@@ -107,9 +108,22 @@ def _sum(drafting: Drafting, value: Value, sources: list[int]) -> int:
         if own.layout == "matrix":
             x = drafting.instruction(by_row, Space("column", own.rows), x)
         return drafting.instruction("total", SCALAR, x)
-    if rank == 2 and axes == (0,):
+    shape = value.inputs[0].shape
+    if own.layout == "matrix" and axes == tuple(range(len(axes))) and own.rows == BATCH_ROWS:
+        sums = drafting.instruction("column_sum", Space("matrix", 1, own.columns), sources[0])
+        if wanted.rows == 1 and wanted.layout == "matrix":
+            return _folded(drafting, sums, wanted)
+    elif rank == 2 and axes == (0,):
         if own.layout == "matrix" and wanted == Space("matrix", 1, own.columns):
             return drafting.instruction("column_sum", wanted, sources[0])
+    elif axes == tuple(range(1, len(axes) + 1)) != tuple(range(1, rank)):
+        if own.layout == "matrix" and own.rows == BATCH_ROWS:
+            made = _folded(drafting, sources[0], Space("matrix", BATCH_ROWS, wanted.columns))
+            return _as(drafting, made, wanted)
+    elif own.layout == "matrix" and (count := _vectors(shape, axes)) > 1:
+        return drafting.instruction(by_row, wanted, x, integers=(count,))
+    elif own.layout == "matrix" and wanted.layout == "column" and count == 1:
+        return drafting.instruction(by_row, wanted, x)
     elif axes == tuple(range(1, rank)) and own.layout == "matrix":
         column = drafting.instruction(by_row, Space("column", own.rows), x)
         if wanted.layout == "column":
@@ -122,22 +136,45 @@ def _sum(drafting: Drafting, value: Value, sources: list[int]) -> int:
     raise NoKernel(value, f"over axes {axes} of {value.inputs[0].shape}")
 
 
+def _vectors(shape: Shape, axes: Sequence[int]) -> int:
+    """How many vectors along the last axes lie side by side in a row of a batch; 0 if not along those."""
+    rank = len(shape)
+    first = rank - len(axes)
+    if not isinstance(shape[0], Batch) or first < 1 or tuple(axes) != tuple(range(first, rank)):
+        return 0
+    return math.prod(d for d in shape[1:first] if isinstance(d, int))
+
+
+def _folded(drafting: Drafting, slot: int, wanted: Space) -> int:
+    """The sum of what lies side by side, each part as wide as wanted."""
+    if drafting.spaces[slot] == wanted:
+        return slot
+    return drafting.instruction("fold_columns", wanted, slot)
+
+
 def _max(drafting: Drafting, value: Value, sources: list[int]) -> int:
     op: Any = value.op
     wanted = space_of(value)
+    if drafting.spaces[sources[0]] == wanted:  # of one element each
+        return sources[0]
     last = value.inputs[0].rank - 1
     by_row = wanted.layout == "column" and op.reduced(last + 1) == (last,)
-    if by_row and drafting.spaces[sources[0]].layout == "matrix":
-        return drafting.instruction("row_max", wanted, sources[0])
+    if drafting.spaces[sources[0]].layout == "matrix":
+        if by_row:
+            return drafting.instruction("row_max", wanted, sources[0])
+        if (count := _vectors(value.inputs[0].shape, op.reduced(last + 1))) > 1:
+            return drafting.instruction("row_max", wanted, sources[0], integers=(count,))
     raise NoKernel(value, f"over axes {op.axes} of {value.inputs[0].shape}")
 
 
 def _rowwise(opcode: str) -> Rule:
     def rule(drafting: Drafting, value: Value, sources: list[int]) -> int:
-        own = drafting.spaces[sources[0]]
-        if own.layout != "matrix" or value.inputs[0].rank != 2:
-            raise NoKernel(value, f"on shape {value.inputs[0].shape}")
-        return drafting.instruction(opcode, space_of(value), *sources)
+        own, shape = drafting.spaces[sources[0]], value.inputs[0].shape
+        count = 1 if len(shape) == 2 else _vectors(shape, (len(shape) - 1,))
+        if own.layout != "matrix" or count < 1:
+            raise NoKernel(value, f"on shape {shape}")
+        integers = (count,) if count > 1 else ()
+        return drafting.instruction(opcode, space_of(value), *sources, integers=integers)
 
     return rule
 
@@ -155,7 +192,9 @@ def _subtract(drafting: Drafting, value: Value, sources: list[int]) -> int:
                     draft.also = drafting.slot(space_of(value), at, stored=True)
                 return draft.also
     assert value.op is not None
-    return drafting.elementwise(value.op, value, space_of(value), sources)
+    return drafting.elementwise(
+        value.op, value, space_of(value), spread_out(drafting, value, sources)
+    )
 
 
 def _softmax_cross_entropy(drafting: Drafting, value: Value, sources: list[int]) -> int:
@@ -261,27 +300,43 @@ def _batch_size(drafting: Drafting, value: Value, sources: list[int]) -> int:
 def _pieces(
     drafting: Drafting, value: Value, axis: int, parts: Sequence[tuple[int, int, int, int]]
 ) -> int:
-    """A matrix put together of columns, (slot, from, to, count) for each part; the rest is zero."""
+    """A matrix put together of parts (slot, from, to, count) along an axis; the rest is zero."""
     wanted = space_of(value)
-    if value.rank != 2 or axis % 2 != 1:
+    axis %= max(value.rank, 1)
+    of_rows = value.rank > 1 and (value.rank == 2 or isinstance(value.shape[0], Batch))
+    if axis == 0 or not of_rows:
         raise NoKernel(value, f"along axis {axis} of shape {value.shape}")
     out = drafting.slot(Space("matrix", wanted.rows, wanted.columns), stored=True)
-    if sum(count for *_, count in parts) < wanted.columns:
+    if sum(count for *_, count in parts) < _size(value, axis):
         zero = Draft("elementwise", drafting.spaces[out])
         zero.code.append(("copy", out, (drafting.number(0.0),)))
         drafting.drafts.append(zero)
+    before = math.prod(_size(value, i) for i in range(1, axis))  # so many runs of columns in a row
+    after = math.prod(_size(value, i) for i in range(axis + 1, value.rank))
     for slot, start, to, count in parts:
         source = _matrix(drafting, slot)
-        drafting.drafts.append(
-            Draft("copy_columns", drafting.spaces[out], out, a=source, integers=(start, to, count))
-        )
+        width, made = drafting.spaces[source].columns // before, _size(value, axis) * after
+        for run in range(before):
+            places = (run * width + start * after, run * made + to * after, count * after)
+            drafting.drafts.append(
+                Draft("copy_columns", drafting.spaces[out], out, a=source, integers=places)
+            )
     drafting.made_by[out] = len(drafting.drafts) - 1
     return _as(drafting, out, wanted)
 
 
+def _size(value: Value, axis: int) -> int:
+    """How many entries it has along an axis that is not the batch's."""
+    size = value.shape[axis]
+    assert isinstance(size, int)
+    return size
+
+
 def _concatenate(drafting: Drafting, value: Value, sources: list[int]) -> int:
     op: Any = value.op
-    widths = [drafting.spaces[s].columns for s in sources]
+    if op.axis % value.rank == 0:
+        raise NoKernel(value, f"along axis {op.axis} of shape {value.shape}")
+    widths = [_size(x, op.axis) for x in value.inputs]
     starts = [sum(widths[:i]) for i in range(len(widths))]
     parts = [(s, 0, to, n) for s, to, n in zip(sources, starts, widths, strict=True)]
     return _pieces(drafting, value, op.axis, parts)
@@ -294,8 +349,41 @@ def _slice(drafting: Drafting, value: Value, sources: list[int]) -> int:
 
 def _pad(drafting: Drafting, value: Value, sources: list[int]) -> int:
     op: Any = value.op
-    width = drafting.spaces[sources[0]].columns
-    return _pieces(drafting, value, op.axis, [(sources[0], 0, op.before, width)])
+    parts = [(sources[0], 0, op.before, value.shape[op.axis] - op.before - op.after)]
+    return _pieces(drafting, value, op.axis, parts)
+
+
+def spread_out(drafting: Drafting, value: Value, sources: list[int]) -> list[int]:
+    """What elementwise code reads in place of sources that are broadcast to more than two axes."""
+    if value.rank <= 2:
+        return sources
+    pairs = zip(value.inputs, sources, strict=True)
+    return [_spread_one(drafting, value, x, slot) for x, slot in pairs]
+
+
+def _spread_one(drafting: Drafting, value: Value, source: Value, slot: int) -> int:
+    wanted, own = space_of(value), drafting.spaces[slot]
+    if own == wanted or own.layout not in ("matrix", "column"):
+        return slot
+    sizes = [d for d in value.shape[1:] if isinstance(d, int)]
+    given = [1] * (value.rank - source.rank) + list(source.shape)
+    kept = [i for i, d in enumerate(given[1:]) if d != 1]
+    if not kept:
+        return slot  # a number for each row
+    first, last = kept[0], kept[-1] + 1
+    whole = given[first + 1 : last + 1] == sizes[first:last]
+    columns = math.prod(sizes[first:last])
+    if (
+        wanted.rows != BATCH_ROWS
+        or not whole
+        or own.columns != columns
+        or own.rows not in (1, BATCH_ROWS)
+    ):
+        raise NoKernel(value, "of more than two axes")
+    times = math.prod(sizes[last:])
+    return drafting.instruction(
+        "spread_columns", Space("matrix", own.rows, wanted.columns), slot, integers=(times,)
+    )
 
 
 RULES: dict[str, Rule] = {
