@@ -119,9 +119,10 @@ def run(
     code: Sequence[tuple[Any, ...]],
     operands: Sequence[tuple[NDArray[Any], str]],
     rows: int,
+    vectors: int = 2,
 ) -> None:
     bits = 8 * operands[0][0].dtype.itemsize
-    getattr(testing, f"elementwise{bits}")(isa, list(code), list(operands), rows)
+    getattr(testing, f"elementwise{bits}")(isa, list(code), list(operands), rows, vectors)
 
 
 def source(
@@ -230,6 +231,37 @@ def test_the_destination_may_be_a_source(
     target = which % count
     run(isa, [(name, target, *range(count))], [(s, "full") for s in sources], rows)
     assert np.array_equal(sources[target], apart, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", [*MEANING, "adam"])
+@settings(max_examples=10)
+@given(seed=seeds, dtype=real_types, rows=row_counts, lie=st.tuples(*[spreads] * MAX_SOURCES))
+def test_of_a_row_one_vector_may_be_enough(
+    isa: str, name: str, seed: int, dtype: Any, rows: int, lie: tuple[str, ...]
+) -> None:
+    rng = np.random.default_rng(seed)
+    width = width_of(isa, dtype)
+    if name == "adam":  # w, m, v and gradient; six numbers; new m and v
+        lie = (*["full"] * 4, *["scalar"] * 6, "full", "full")
+    count = len(lie) if name == "adam" else MEANING[name][0]
+    sources = [source(rng, dtype, rows, width, lie[i]) for i in range(count)]
+    found = {}
+    for vectors in (1, 2):
+        arrays = [*(s.copy() for s in sources), np.full((rows, width), 7, dtype)]
+        run(
+            isa,
+            [(name, count, *range(count))],
+            list(zip(arrays, [*lie[:count], "full"], strict=True)),
+            rows,
+            vectors,
+        )
+        found[vectors] = arrays[-1]
+        if name == "adam":
+            found[vectors] = np.stack([*arrays[-3:-1], arrays[-1]])
+    half = width // 2
+    one, two = found[1][..., :half], found[2][..., :half]
+    assert np.array_equal(one, two, equal_nan=True)
+    assert (found[1][-1, ..., half:] == 7).all()  # the rest is left alone
 
 
 @given(seed=seeds, dtype=real_types, rows=row_counts, data=st.data())

@@ -1,4 +1,5 @@
-// Micro-operations on a block of rows × panel_width elements (kernels.hpp). Where an operand lies
+// Micro-operations on a block of rows × panel_width elements, or the first half of each row
+// (kernels.hpp). Where an operand lies
 // is settled first, as a pointer with a step from row to row and from vector to vector; then each
 // micro-operation is one loop over the block.
 #pragma once
@@ -26,7 +27,7 @@ constexpr int arity_of() {
 
 // dst ← f of as many sources as f takes; place(number) says where each lies.
 template <class T, Length length, class Places, class F>
-CHAINRULE_INLINE void each(int rows, const MicroOp& op, Places place, F f) {
+CHAINRULE_INLINE void each(int rows, int vectors, const MicroOp& op, Places place, F f) {
     using S = Simd<T>;
     using V = typename S::V;
     constexpr int arity = arity_of<F, V>();
@@ -48,23 +49,27 @@ CHAINRULE_INLINE void each(int rows, const MicroOp& op, Places place, F f) {
         else
             return f(x(0), x(1), x(2), x(3), x(4));
     };
-    for (int r = 0; r < rows; ++r) {
-        if constexpr (length == Length::small) {
-            S::store(to, vector(0));
-            S::store(to + S::width, vector(1));
-        } else {
-#pragma GCC unroll 1
-            for (int v = 0; v < 2; ++v) S::store(to + v * S::width, vector(v));
-        }
+    const auto next_row = [&]() CHAINRULE_INLINED {
         to += panel_width<T>;
 #pragma GCC unroll 5
         for (int i = 0; i < arity; ++i) from[i].data += from[i].row;
+    };
+    if (length == Length::small && vectors == 2) {
+        for (int r = 0; r < rows; ++r, next_row()) {
+            S::store(to, vector(0));
+            S::store(to + S::width, vector(1));
+        }
+        return;
+    }
+    for (int r = 0; r < rows; ++r, next_row()) {
+#pragma GCC unroll 1
+        for (int v = 0; v < vectors; ++v) S::store(to + v * S::width, vector(v));
     }
 }
 
 // Adam's step in one pass. Its numbers are the same for all elements, and loaded once.
 template <class T, class Places>
-CHAINRULE_INLINE void adam(int rows, const MicroOp& op, Places place) {
+CHAINRULE_INLINE void adam(int rows, int vectors, const MicroOp& op, Places place) {
     using S = Simd<T>;
     using V = typename S::V;
     constexpr int from = 4, numbers = 6, panel = panel_width<T>;
@@ -74,7 +79,7 @@ CHAINRULE_INLINE void adam(int rows, const MicroOp& op, Places place) {
     for (int i = 0; i < numbers; ++i) number[i] = S::load(at(from + i));
     const auto [keep_m, add_m, keep_v, add_v, rate, least] = number;
     T *to_w = place(op.dst).data, *to_m = at(from + numbers), *to_v = at(from + numbers + 1);
-    for (int i = 0; i < rows * panel; i += S::width) {
+    for (int i = 0, step = panel / vectors; i < rows * panel; i += step) {
         const V gradient = S::load(g + i);
         const V mean = S::fma(keep_m, S::load(m + i), add_m * gradient);
         const V square = S::fma(keep_v, S::load(v + i), add_v * (gradient * gradient));
@@ -112,13 +117,13 @@ CHAINRULE_INLINE Vector<T> sign(Vector<T> a) {
 
 #define CHAINRULE_MICRO(name, length, parameters, expression)                            \
     case Micro::name:                                                                    \
-        each<T, Length::length>(rows, *code, place,                                      \
+        each<T, Length::length>(rows, vectors, *code, place,                             \
                                 [] parameters CHAINRULE_INLINED { return expression; }); \
         break
 
 template <class T>
 void elementwise(const MicroOp* code, int length, const Operand<T>* operands, int operand_count,
-                 int rows, T* scratch) {
+                 int rows, int vectors, T* scratch) {
     using S = Simd<T>;
     using V = typename S::V;
     constexpr int panel = panel_width<T>;
@@ -184,7 +189,7 @@ void elementwise(const MicroOp* code, int length, const Operand<T>* operands, in
             CHAINRULE_MICRO(greater_multiply, small, (V x, V y, V z), truth<T>(x > y) * z);
             CHAINRULE_MICRO(descend_multiply, small, (V w, V g, V rate, V k), k * (w - rate * g));
             case Micro::adam:
-                adam<T>(rows, *code, place);
+                adam<T>(rows, vectors, *code, place);
                 break;
             case Micro::count_:
                 break;

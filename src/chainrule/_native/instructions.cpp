@@ -18,6 +18,7 @@ template <class F>
 void each_tile(int rows, int most, F f) {
     const int tiles = rounded_up(rows, most);
     if (tiles == 0) return;
+    if (tiles == 1) return f(0, rows);
     const int height = rows / tiles, higher = rows % tiles;
     for (int i = 0, first = 0; i < tiles; ++i) {
         const int n = i < higher ? height + 1 : height;
@@ -174,16 +175,25 @@ void Instructions<T>::carry_out(int number, Workspace<T>& at, T* scratch, const 
     }
 }
 
-// Runs the code of an instruction on a block: `rows` rows from `row` of one panel of its space.
+// How many vectors of a panel of a matrix with so many columns hold any of them.
+template <class T>
+int Instructions<T>::vectors_of(int columns, int panel) const {
+    return columns - panel * panel_ > panel_ / 2 ? 2 : 1;
+}
+
+// Runs the code of an instruction on a block: `rows` rows from `row` of one panel of its space,
+// which has so many columns. A single element may be read as a scalar: a vector of it.
 template <class T>
 void Instructions<T>::finish(int number, const Workspace<T>& at, T* block, int panel, int row,
-                             int rows, T* scratch) const {
+                             int rows, int columns, T* scratch) const {
+    const bool single = rows == 1 && columns == 1;
+    if (single && block) std::fill_n(block + 1, panel_ - 1, block[0]);
     const auto& code = plan_.instructions[number].code;
     if (code.empty()) return;
     Operand<T> operands[scratch_register];
     const int count = at.operands(number, block, panel, row, operands);
     kernels_.elementwise(code.data(), static_cast<int>(code.size()), operands, count, rows,
-                         scratch);
+                         single ? 2 : vectors_of(columns, panel), scratch);
 }
 
 template <class T>
@@ -212,7 +222,7 @@ void Instructions<T>::product_nn(int number, const Workspace<T>& at, T* scratch,
         const int panel = unit % panels;
         const Share strip(given, unit / panels, strips);
         const int row = own_rows.begin + strip.begin, count = strip.end - strip.begin;
-        const int vectors = columns - panel * panel_ > panel_ / 2 ? 2 : 1;
+        const int vectors = vectors_of(columns, panel);
         T* block = instruction.out < 0
                        ? own
                        : at.data(instruction.out) +
@@ -229,10 +239,9 @@ void Instructions<T>::product_nn(int number, const Workspace<T>& at, T* scratch,
             });
             k += deep;
         } while (k < depth);
-        if (rows == 1 && columns == 1) std::fill_n(block + 1, panel_ - 1, block[0]);
         for (int first = 0; first < count; first += max_block_rows)
             finish(number, at, block + first * panel_, panel, row + first,
-                   std::min(max_block_rows, count - first), scratch);
+                   std::min(max_block_rows, count - first), columns, scratch);
     }
 }
 
@@ -242,7 +251,7 @@ void Instructions<T>::tn_block(const Instruction& instruction, const Workspace<T
                                int source, bool continues, T* block) const {
     const int samples = at.rows_of(instruction.a);
     const int count = std::min(panel_, at.columns_of(instruction.a) - source * panel_);
-    const int vectors = at.columns_of(instruction.b) - panel * panel_ > panel_ / 2 ? 2 : 1;
+    const int vectors = vectors_of(at.columns_of(instruction.b), panel);
     const T* x = at.data(instruction.a) + static_cast<std::size_t>(source) * samples * panel_;
     const T* d = at.data(instruction.b) + static_cast<std::size_t>(panel) * samples * panel_;
     each_tile(count, kernels_.tile_rows * 2 / vectors, [&](int first, int n) {
@@ -274,8 +283,7 @@ void Instructions<T>::product_tn(int number, const Workspace<T>& at, T* scratch,
                              (static_cast<std::size_t>(panel) * rows + row) * panel_;
         at.prefetch(number, panel, row, std::min(panel_, rows - row));
         tn_block(instruction, at, panel, source, false, block);
-        if (rows == 1 && columns == 1) std::fill_n(block + 1, panel_ - 1, block[0]);
-        finish(number, at, block, panel, row, std::min(panel_, rows - row), scratch);
+        finish(number, at, block, panel, row, std::min(panel_, rows - row), columns, scratch);
     }
 }
 
@@ -289,7 +297,7 @@ void Instructions<T>::sum_columns(int number, const Workspace<T>& at, T* scratch
     for (int panel = share.begin; panel < share.end; ++panel) {
         T* block = instruction.out < 0 ? own : at.data(instruction.out) + panel * panel_;
         kernels_.column_sum(at.data(instruction.a), at.rows_of(instruction.a), panel, block);
-        finish(number, at, block, panel, 0, 1, scratch);
+        finish(number, at, block, panel, 0, 1, at.columns_of(instruction.a), scratch);
     }
 }
 
@@ -305,11 +313,12 @@ void Instructions<T>::elementwise(int number, const Workspace<T>& at, T* scratch
                                    : layout == Layout::scalar ? 1
                                                               : rounded_up(rows, panel_));
     const int chunks = rounded_up(height.end - height.begin, max_block_rows);
-    const int panels = layout == Layout::matrix ? at.panels_of(instruction.out) : 1;
+    const int columns = layout == Layout::matrix ? at.columns_of(instruction.out) : panel_;
+    const int panels = rounded_up(columns, panel_);
     const Share share = part.units(chunks * panels);
     for (int unit = share.begin; unit < share.end; ++unit) {
         const int panel = unit / chunks, row = height.begin + unit % chunks * max_block_rows;
-        finish(number, at, nullptr, panel, row, std::min(max_block_rows, height.end - row),
+        finish(number, at, nullptr, panel, row, std::min(max_block_rows, height.end - row), columns,
                scratch);
     }
 }
@@ -373,8 +382,7 @@ void Instructions<T>::add_groups(int number, const Workspace<T>& at, const T* su
             std::copy_n(sums + offset, count * panel_, block);
             for (int g = 1; g < groups; ++g)
                 for (int i = 0; i < count * panel_; ++i) block[i] += sums[g * stride + offset + i];
-            if (rows == 1 && columns == 1) std::fill_n(block + 1, panel_ - 1, block[0]);
-            finish(number, at, block, panel, row, count, scratch);
+            finish(number, at, block, panel, row, count, columns, scratch);
         }
 }
 

@@ -38,8 +38,10 @@ struct Part {
         return divided ? Share(n, index, count) : Share(n, 0, 1);
     }
     Share piece_of(int n, bool divided) const {
+        const Share own = cut(n, divided);
+        if (pieces == 1) return own;
         const int most = rounded_up(n, divided ? count : 1);
-        return cut(n, divided).piece(piece, rounded_up(most, pieces));
+        return own.piece(piece, rounded_up(most, pieces));
     }
 };
 
@@ -90,8 +92,9 @@ class Instructions {
     std::size_t place(int rows, int row, int column) const;
     void tn_block(const Instruction& instruction, const Workspace<T>& at, int panel, int source,
                   bool continues, T* block) const;
+    int vectors_of(int columns, int panel) const;
     void finish(int number, const Workspace<T>& at, T* block, int panel, int row, int rows,
-                T* scratch) const;
+                int columns, T* scratch) const;
 
     const Plan& plan_;
     const Kernels<T>& kernels_;

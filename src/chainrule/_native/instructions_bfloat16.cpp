@@ -162,10 +162,9 @@ void Instructions<T>::tiles_nn(int number, const Workspace<T>& at, T* scratch,
                                    given > tile_side / 2 ? 2 : 1, step > 0, out + i * block_size);
                 step += several;
             } while (step < steps);
-            if (rows == 1 && columns == 1) std::fill_n(out + 1, tile_side - 1, out[0]);
             for (int i = 0; i < blocks; ++i)
                 finish(number, at, out + i * block_size, panel, row + i * tile_side,
-                       rows_of_block(i), scratch);
+                       rows_of_block(i), columns, scratch);
         }
     }
 }
@@ -194,8 +193,7 @@ void Instructions<T>::tiles_tn(int number, const Workspace<T>& at, T* scratch,
                                      tile_side;
             },
             [&](int source, int panel, float* block) {
-                if (rows == 1 && columns == 1) std::fill_n(block + 1, tile_side - 1, block[0]);
-                finish(number, at, block, panel, source * tile_side, rows_of_block(source),
+                finish(number, at, block, panel, source * tile_side, rows_of_block(source), columns,
                        scratch);
             });
     }

@@ -172,10 +172,11 @@ struct Kernels {
     // wide, twice as many. At most max_block_rows.
     int tile_rows;
 
-    // The micro-operations in order, on a block of `rows` ≤ max_block_rows. `scratch` holds
-    // (registers + operands) × max_block_rows × panel_width elements.
+    // The micro-operations in order, on a block of `rows` ≤ max_block_rows; of each row only the
+    // first `vectors` (1 or 2) vectors are computed. `scratch` holds (registers + operands) ×
+    // max_block_rows × panel_width elements.
     void (*elementwise)(const MicroOp* code, int length, const Operand<T>* operands,
-                        int operand_count, int rows, T* scratch);
+                        int operand_count, int rows, int vectors, T* scratch);
 
     // Products, one tile: out, a block of `rows`; only its first `vectors` (1 or 2) vectors are
     // computed. Sums run over ascending k, in one chain of fused multiply-adds for each

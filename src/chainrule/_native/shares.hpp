@@ -5,13 +5,16 @@
 
 namespace chainrule {
 
-// Units [begin, end) of `count` for one part of `parts`.
+// Units [begin, end) of `count` for one part of `parts`. (Here and below what needs no division does
+// without: a step of a small network is a hundred of them.)
 struct Share {
     int begin, end;
     Share(int begin, int end) : begin(begin), end(end) {}
-    Share(int count, int part, int parts)
-        : begin(static_cast<int>(static_cast<std::int64_t>(count) * part / parts)),
-          end(static_cast<int>(static_cast<std::int64_t>(count) * (part + 1) / parts)) {}
+    Share(int count, int part, int parts) : begin(0), end(count) {
+        if (parts == 1) return;
+        begin = static_cast<int>(static_cast<std::int64_t>(count) * part / parts);
+        end = static_cast<int>(static_cast<std::int64_t>(count) * (part + 1) / parts);
+    }
 
     int size() const { return end - begin; }
 
@@ -26,6 +29,8 @@ struct Share {
 };
 
 // How many times `unit` covers n.
-constexpr int rounded_up(int n, int unit) { return (n + unit - 1) / unit; }
+constexpr int rounded_up(int n, int unit) {
+    return n <= unit ? n > 0 : static_cast<int>((static_cast<unsigned>(n) + unit - 1) / unit);
+}
 
 }  // namespace chainrule

@@ -28,14 +28,15 @@ inline int panel_width(const std::string& isa, std::size_t itemsize) {
 }
 
 template <class T>
-void elementwise(const std::string& isa, nb::list code, nb::list operands, int rows) {
+void elementwise(const std::string& isa, nb::list code, nb::list operands, int rows, int vectors) {
     const Kernels<T>& kernels = kernels_of<T>(isa);
+    if (vectors < 1 || vectors > 2) throw std::invalid_argument("A row has one or two vectors.");
     if (rows < 0 || rows > max_block_rows || operands.size() > scratch_register)
         throw std::invalid_argument("A block has at most 32 rows and 64 operands.");
     const std::size_t block = static_cast<std::size_t>(max_block_rows) * kernels.panel_width;
     std::vector<Operand<T>> places;
     std::vector<Spread> spreads;
-    std::vector<std::vector<T>> vectors;  // of the scalars
+    std::vector<std::vector<T>> filled;  // of the scalars
     for (nb::handle pair : operands) {
         const auto array = nb::cast<nb::ndarray<T, nb::c_contig, nb::device::cpu>>(pair[0], false);
         const auto spread =
@@ -47,8 +48,7 @@ void elementwise(const std::string& isa, nb::list code, nb::list operands, int r
         if (array.size() < need)
             throw std::invalid_argument("An operand is shorter than its spread needs.");
         T* data = array.data();
-        if (spread == Spread::scalar)
-            data = vectors.emplace_back(kernels.panel_width, *data).data();
+        if (spread == Spread::scalar) data = filled.emplace_back(kernels.panel_width, *data).data();
         places.push_back(operand(data, spread, kernels.panel_width));
         spreads.push_back(spread);
     }
@@ -74,7 +74,7 @@ void elementwise(const std::string& isa, nb::list code, nb::list operands, int r
     }
     std::vector<T> scratch((registers + places.size()) * block);
     kernels.elementwise(ops.data(), static_cast<int>(ops.size()), places.data(),
-                        static_cast<int>(places.size()), rows, scratch.data());
+                        static_cast<int>(places.size()), rows, vectors, scratch.data());
 }
 
 inline void define_elementwise(nb::module_& m) {
@@ -83,8 +83,10 @@ inline void define_elementwise(nb::module_& m) {
     const char* doc =
         "Micro-operations (name, dst, sources...) on a block, in place; an operand is (array, "
         "spread).";
-    m.def("elementwise32", elementwise<float>, "isa"_a, "code"_a, "operands"_a, "rows"_a, doc);
-    m.def("elementwise64", elementwise<double>, "isa"_a, "code"_a, "operands"_a, "rows"_a, doc);
+    m.def("elementwise32", elementwise<float>, "isa"_a, "code"_a, "operands"_a, "rows"_a,
+          "vectors"_a = 2, doc);
+    m.def("elementwise64", elementwise<double>, "isa"_a, "code"_a, "operands"_a, "rows"_a,
+          "vectors"_a = 2, doc);
 }
 
 }  // namespace chainrule::testing

@@ -26,7 +26,7 @@ std::vector<T> applied(const Kernels<T>& k, Micro micro, std::vector<std::vector
         for (auto& s : sources)
             operands.push_back(operand(s.data() + start, Spread::full, k.panel_width));
         operands.push_back(operand(out.data() + start, Spread::full, k.panel_width));
-        k.elementwise(&op, 1, operands.data(), static_cast<int>(operands.size()), rows,
+        k.elementwise(&op, 1, operands.data(), static_cast<int>(operands.size()), rows, 2,
                       scratch.data());
     }
     out.resize(size);
@@ -239,7 +239,7 @@ void check_adam(const Kernels<T>& k, std::mt19937& rng) {
                 operands.push_back(
                     operand(numbers.data() + i * k.vector_width, Spread::scalar, k.panel_width));
             k.elementwise(code.data(), static_cast<int>(code.size()), operands.data(), count, rows,
-                          scratch.data());
+                          2, scratch.data());
         };
         run(once,
             {{Micro::adam, w, {w, m, v, g, keep_m, add_m, keep_v, add_v, rate, least, m, v}}});
@@ -267,7 +267,7 @@ void check_blocks(const Kernels<T>& k, std::mt19937& rng) {
             code[0].sources[0] = 0, code[0].sources[1] = 1;
             code[1].op = Micro::multiply, code[1].dst = 2;
             code[1].sources[0] = scratch_register, code[1].sources[1] = 0;
-            k.elementwise(code, 2, operands, 3, rows, scratch.data());
+            k.elementwise(code, 2, operands, 3, rows, 2, scratch.data());
             bool equal = true;
             for (int r = 0; r < rows; ++r)
                 for (int c = 0; c < panel; ++c) {
