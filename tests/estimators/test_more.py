@@ -71,7 +71,11 @@ def test_dropout_changes_training_but_not_prediction():
     )
 
 
-@pytest.mark.parametrize("settings", [{}, {"batch_norm": True}, {"loss": "hinge"}], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"batch_norm": True}, {"loss": "hinge"}, {"solver": "sgd", "momentum": 1, "max_iter": 2}],
+    ids=str,
+)
 def test_the_model_underneath_predicts_and_saves_the_same(settings, tmp_path):
     model = fitted(**settings)
     model.model_.save(tmp_path / "digits.chainrule")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -57,14 +56,6 @@ CONSTRAINTS: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class UndampedSGD(optimizers.SGD):
-    """SGD that forgets no step: scikit-learn allows a momentum of 1."""
-
-    def __post_init__(self) -> None:
-        Optimizer.__post_init__(self)
-
-
 def hidden_activations(me: Any, hidden: int) -> tuple[Any, ...]:
     """The activation of each hidden layer."""
     given = me.activation
@@ -98,8 +89,7 @@ def optimizer(me: Any) -> Optimizer:
         return me.solver
     if me.solver == "sgd":
         nesterov = bool(me.nesterovs_momentum and me.momentum)
-        kind = UndampedSGD if me.momentum == 1 else optimizers.SGD
-        return kind(momentum=float(me.momentum), nesterov=nesterov)
+        return optimizers.SGD(momentum=float(me.momentum), nesterov=nesterov)
     if me.solver in ("adam", "adamw"):
         adaptive = optimizers.Adam if me.solver == "adam" else optimizers.AdamW
         betas = {"beta_1": float(me.beta_1), "beta_2": float(me.beta_2)}
