@@ -77,6 +77,19 @@ def test_partial_fit_adds_networks_to_a_single_one():
     assert [m.learning_rate_init for m in model.estimators_] == [0.1, 0.1]
 
 
+def test_partial_fit_goes_on_with_each_networks_optimizer():
+    changed = {"learning_rate_init": 0.1, "beta_1": 0.5, "alpha": 1.0}
+    model = ensemble().partial_fit(X, Y, classes=[0, 1, 2])
+    alone = [
+        ensemble(n_ensemble=1, random_state=member.random_state) for member in model.estimators_
+    ]
+    for each in alone:
+        each.partial_fit(X, Y, classes=[0, 1, 2]).set_params(**changed).partial_fit(X, Y)
+    model.set_params(**changed).partial_fit(X, Y)
+    for member, each in zip(model.estimators_, alone, strict=True):
+        np.testing.assert_array_equal(member.coefs_[0], each.coefs_[0])
+
+
 def test_the_very_callbacks_hear_every_member():
     class Listener:
         def __init__(self):

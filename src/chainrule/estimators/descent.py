@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.program import Array
+from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
 
 SMALLEST_RATE = 1e-6  # below which "adaptive" gives up
@@ -16,12 +17,13 @@ ADAPTIVE_FACTOR = 5.0
 
 @dataclass
 class Descent:
-    """Learning rate, number of updates and the optimizer's arrays.
+    """The optimizer with its learning rate, number of updates and arrays, made once for all calls of partial_fit.
 
     `rule` is scikit-learn's "constant", "invscaling" (μ₀ / (t + 1)^p after each epoch, t counting examples) or
     "adaptive" (a fifth where training stands still), or a schedule of ours.
     """
 
+    optimizer: Optimizer
     learning_rate_init: float
     rule: str | Schedule = "constant"
     power_t: float = 0.5

@@ -32,6 +32,7 @@ from chainrule.estimators.stochastic import Held, Run, Teller
 from chainrule.estimators.trainer import BLOCK, Examples, Predictor, Trainer
 from chainrule.losses import Loss
 from chainrule.model import Sequential
+from chainrule.optimizers import Optimizer
 from chainrule.training.loop import smallest_batch
 
 MANY_ROWS = 4 * BLOCK  # so many that several threads predict them sooner than one
@@ -211,7 +212,9 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
     def _stochastic(self) -> bool:
         return bool(self.solver != "lbfgs")
 
-    def _blueprint(self, units: tuple[int, ...], weighted: bool, precision: Precision) -> Blueprint:
+    def _blueprint(
+        self, units: tuple[int, ...], optimizer: Optimizer, weighted: bool, precision: Precision
+    ) -> Blueprint:
         out_activation, loss = self._output(precision)
         hidden = len(units) - 2
         return Blueprint(
@@ -219,7 +222,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             activations=parameters.hidden_activations(self, hidden),
             out_activation=out_activation,
             loss=loss,
-            optimizer=parameters.optimizer(self),
+            optimizer=optimizer,
             alpha=float(self.alpha),
             weighted=weighted,
             dropout=parameters.dropout_rates(self, hidden),
@@ -249,7 +252,9 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
                 "or batch_norm."
             )
         dtype = self.coefs_[0].dtype
-        blueprint = self._blueprint(units, examples.weight is not None, "float64")
+        blueprint = self._blueprint(
+            units, parameters.optimizer(self), examples.weight is not None, "float64"
+        )
         tell = Teller(self)
         with pool.borrowed(Trainer, blueprint, workers.threads(self.threads)) as trainer:
             self._load(trainer)
@@ -301,7 +306,11 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
                 f"batch_norm cannot train on a batch of one row, and {len(order)} rows in batches of {batch_size} "
                 "leave one: choose another batch_size."
             )
-        blueprint = self._blueprint(units, examples.weight is not None, _precision(self.coefs_))
+        blueprint = self._blueprint(
+            *(units, self._optimizer.optimizer),
+            examples.weight is not None,
+            _precision(self.coefs_),
+        )
         callbacks = tuple(self.callbacks or ())
         with pool.borrowed(Trainer, blueprint, workers.threads(self.threads)) as trainer:
             self._load(trainer)
@@ -387,11 +396,10 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         self._check_fitted()
         precision = _precision(self.coefs_)
         units = (np.shape(self.coefs_[0])[0], *(np.shape(coef)[1] for coef in self.coefs_))
-        model = Sequential(self._blueprint(units, False, precision).layers())
+        optimizer = parameters.optimizer(self)
+        model = Sequential(self._blueprint(units, optimizer, False, precision).layers())
         loss = self._output(precision)[1]
-        model.compile(
-            parameters.optimizer(self), _PLAIN.get(type(loss).__name__, loss), precision=precision
-        )
+        model.compile(optimizer, _PLAIN.get(type(loss).__name__, loss), precision=precision)
         model.build((units[0],))
         arrays: list[Array] = []
         for i, (coef, intercept) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):

@@ -99,12 +99,13 @@ def optimizer(me: Any) -> Optimizer:
 
 def descent(me: Any) -> Descent:
     """A descent that begins, with the learning rates asked for."""
-    rate, rule = me.learning_rate_init, me.learning_rate
+    rate, rule, rest = me.learning_rate_init, me.learning_rate, optimizer(me)
     if isinstance(rule, str) and rule in RULES:
         if isinstance(me.solver, Optimizer):
-            return Descent(rate, me.solver.schedule)
-        return Descent(rate, rule if me.solver == "sgd" else "constant", me.power_t)
+            return Descent(rest, rate, me.solver.schedule)
+        return Descent(rest, rate, rule if me.solver == "sgd" else "constant", me.power_t)
     return Descent(
+        rest,
         rate,
         schedules.named(rule, rate) if isinstance(rule, str) else schedules.get(rule),
     )
