@@ -191,6 +191,19 @@ def test_early_stopping_can_go_by_any_scorer_of_scikit_learn():
     assert model.best_validation_score_ == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("goes_on", ["fit", "partial_fit"])
+def test_a_stochastic_solver_goes_on_where_lbfgs_ended(goes_on):
+    model = fitted(hidden_layer_sizes=(20,), max_iter=1, warm_start=True)
+    model.set_params(solver="lbfgs", hidden_layer_sizes=(10,), warm_start=False, max_iter=50)
+    model.fit(PIXELS, CLASSES).set_params(solver="adam", warm_start=True, max_iter=1)
+    fresh = clone(model).set_params(solver="lbfgs", max_iter=50).fit(PIXELS, CLASSES)
+    fresh.set_params(solver="adam", max_iter=1)
+    for each in (model, fresh):
+        getattr(each, goes_on)(PIXELS, CLASSES)
+        assert each.loss_curve_[-1] < 0.05
+    np.testing.assert_array_equal(model.coefs_[0], fresh.coefs_[0])
+
+
 def test_class_weights_are_sample_weights_by_class():
     by_class = {c: 1.0 + c for c in range(10)}
     model = fitted(class_weight=by_class)

@@ -198,13 +198,18 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         ]
         self._seed = int(self._random_state.randint(2**31)) if np.any(self.dropout) else 0
         self._best = self.coefs_, self.intercepts_, self.normalization_
+        self.__dict__.pop("_optimizer", None)
         if self._stochastic:
-            self.loss_curve_: list[float] = []
-            self.validation_loss_curve_: list[float] | None = None
-            self.validation_scores_: list[float] | None = None
-            self._no_improvement_count = 0
-            self.best_loss_: Any = None if self.early_stopping else np.inf
-            self.best_validation_score_: Any = -np.inf if self.early_stopping else None
+            self._begin_curves()
+
+    def _begin_curves(self) -> None:
+        """What a stochastic solver keeps of its epochs."""
+        self.loss_curve_: list[float] = []
+        self.validation_loss_curve_: list[float] | None = None
+        self.validation_scores_: list[float] | None = None
+        self._no_improvement_count = 0
+        self.best_loss_: Any = None if self.early_stopping else np.inf
+        self.best_validation_score_: Any = -np.inf if self.early_stopping else None
 
     # --- solvers ---
 
@@ -291,6 +296,8 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
     ) -> None:
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = parameters.descent(self)
+        if not hasattr(self, "loss_curve_"):  # the weights are those of lbfgs
+            self._begin_curves()
         if held is not None:
             self.validation_scores_ = self.validation_scores_ or []
             self.validation_loss_curve_ = self.validation_loss_curve_ or []
