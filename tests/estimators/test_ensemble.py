@@ -1,5 +1,7 @@
 """Several networks as one estimator."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn import config_context, get_config
@@ -40,11 +42,23 @@ def test_requests_for_metadata_are_kept():
         }
 
 
-def test_model_refers_to_the_members():
-    model = ensemble().fit(X, Y)
-    with pytest.raises(AttributeError, match=r"no model_ of its own.*estimators_\[0\]\.model_"):
-        model.model_  # noqa: B018
-    assert model.estimators_[0].model_.predict(X).shape == (150, 3)
+@pytest.mark.parametrize("name", ["model_", "coefs_", "intercepts_", "loss_curve_"])
+def test_what_only_members_have_is_looked_for_in_them(name):
+    model = pickle.loads(pickle.dumps(ensemble().fit(X, Y)))
+    sentence = rf"An ensemble has no {name} of its own: .*estimators_\[0\]\.{name} and so on"
+    with pytest.raises(AttributeError, match=sentence):
+        getattr(model, name)
+    assert not hasattr(model, name)
+    assert hasattr(model.estimators_[0], name)
+
+
+def test_other_attributes_that_are_not_there_are_told_of_as_ever():
+    model = ensemble(loss="hinge")
+    for each in (model, model.fit(X, Y)):
+        with pytest.raises(AttributeError, match="'MLPClassifier' object has no attribute 'coef_'"):
+            each.coef_  # noqa: B018
+        with pytest.raises(AttributeError, match="has no attribute 'predict_proba'"):
+            each.predict_proba  # noqa: B018
 
 
 def test_a_warm_start_takes_new_parameters_to_the_members():

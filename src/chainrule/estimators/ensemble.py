@@ -94,7 +94,8 @@ def _tell(whole: Any, number: int, member: Any) -> None:
 
 def check_single(estimator: Any, name: str) -> None:
     """An AttributeError where an ensemble is asked for what only its members have."""
-    if "estimators_" in vars(estimator):
+    members = vars(estimator).get("estimators_")
+    if members and (name == "model_" or (name.endswith("_") and name in vars(members[0]))):
         raise AttributeError(
             f"An ensemble has no {name} of its own: look at its networks, estimators_[0].{name} and so on."
         )

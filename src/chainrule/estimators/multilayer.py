@@ -399,7 +399,6 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
     @property
     def model_(self) -> Sequential:
         """The network as a `chainrule.Sequential` with these weights: to be saved, looked into, trained on."""
-        ensemble.check_single(self, "model_")
         self._check_fitted()
         precision = _precision(self.coefs_)
         units = (np.shape(self.coefs_[0])[0], *(np.shape(coef)[1] for coef in self.coefs_))
@@ -414,6 +413,10 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             arrays += self.normalization_[i] if i < len(self.normalization_) else []
         model.set_weights(arrays)
         return model
+
+    def __getattr__(self, name: str) -> Any:
+        ensemble.check_single(self, name)
+        return super().__getattribute__(name)  # the error of a property or method, once more
 
     # --- predict ---
 
