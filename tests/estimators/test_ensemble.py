@@ -1,6 +1,7 @@
 """Several networks as one estimator."""
 
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -113,8 +114,35 @@ def test_the_very_callbacks_hear_every_member():
             self.heard.append(event)
 
     listener = Listener()
-    ensemble(callbacks=[listener]).fit(X, Y)
-    assert len([e for e in listener.heard if isinstance(e, events.EpochEnd)]) == 10
+    model = ensemble(callbacks=[listener]).fit(X, Y)
+    for network, member in enumerate(model.estimators_):
+        ends = [
+            e for e in listener.heard if isinstance(e, events.EpochEnd) and e.network == network
+        ]
+        assert [e.logs["loss"] for e in ends] == member.loss_curve_
+    assert model.estimators_[0].loss_curve_ != model.estimators_[1].loss_curve_
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_callbacks_hear_one_event_at_a_time(solver):
+    inside, most = set(), []
+
+    def listen(event):
+        inside.add(event.network)
+        time.sleep(0.005)
+        most.append(len(inside))
+        inside.remove(event.network)
+
+    ensemble(callbacks=[listen], n_ensemble=4, threads=4, solver=solver).fit(X, Y)
+    assert max(most) == 1
+
+
+def test_a_sentence_ends_the_training_of_the_network_it_is_about():
+    def listen(event):
+        return "enough" if (event.network, event.epoch) == (1, 3) else None
+
+    model = ensemble(callbacks=[listen], n_ensemble=3).fit(X, Y)
+    assert [member.n_iter_ for member in model.estimators_] == [5, 3, 5]
 
 
 def test_members_are_trained_under_the_callers_configuration():

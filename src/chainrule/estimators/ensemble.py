@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import sys
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from sklearn.utils import check_random_state
 from chainrule.engines.program import Array
 from chainrule.estimators import workers
 from chainrule.estimators.stochastic import Teller
+from chainrule.training.events import Event, Listener
 
 SHARED = (
     "classes_",
@@ -29,7 +32,10 @@ STOCHASTIC = {"_optimizer", "_no_improvement_count"}  # left by a solver that me
 def fit(
     whole: Any, X: Any, y: Any, sample_weight: Any, validation_data: Any, *, incremental: bool
 ) -> None:
-    """Fit the members of an ensemble, one thread each; they are kept as `estimators_`."""
+    """Fit the members of an ensemble, one thread each; they are kept as `estimators_`.
+
+    Callbacks hear one event at a time, in the thread of the network that it is about.
+    """
     members = _members(whole, going_on=whole.warm_start or incremental)
     known = {
         name: getattr(whole, name)
@@ -37,12 +43,28 @@ def fit(
         if incremental and hasattr(whole, name)
     }
 
-    def train(member: Any) -> Any:
+    one_at_a_time = threading.Lock()
+
+    def listener(network: int, callback: Listener) -> Listener:
+        def hear(event: Event) -> str | None:
+            with one_at_a_time:
+                return callback(replace(event, network=network))
+
+        return hear
+
+    def train(network: int) -> Any:
+        member = members[network]
         member.__dict__.update(known)
-        member._fit(X, y, sample_weight, incremental=incremental, validation_data=validation_data)
+        member._fit(
+            *(X, y, sample_weight),
+            incremental=incremental,
+            validation_data=validation_data,
+            listeners=[listener(network, callback) for callback in whole.callbacks or ()],
+        )
         return member
 
-    for number, member in enumerate(workers.each(train, members, whole.threads), start=1):
+    trained = workers.each(train, range(len(members)), whole.threads)
+    for number, member in enumerate(trained, start=1):
         _tell(whole, number, member)
     _forget(whole, members[0])
     whole.estimators_ = members

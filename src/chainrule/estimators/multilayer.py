@@ -33,6 +33,7 @@ from chainrule.estimators.trainer import BLOCK, Examples, Predictor, Trainer
 from chainrule.losses import Loss
 from chainrule.model import Sequential
 from chainrule.optimizers import Optimizer
+from chainrule.training.events import Listener
 from chainrule.training.loop import smallest_batch
 
 MANY_ROWS = 4 * BLOCK  # so many that several threads predict them sooner than one
@@ -92,7 +93,9 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         *,
         incremental: bool = False,
         validation_data: Any = None,
+        listeners: Sequence[Listener] | None = None,
     ) -> Self:
+        """Train; `listeners` hear of it in place of the callbacks."""
         for callback in self.callbacks or ():
             if not callable(callback):
                 raise ValueError(f"callbacks are functions that take an event, not {callback!r}.")
@@ -102,6 +105,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             ensemble.fit(self, X, y, sample_weight, validation_data, incremental=incremental)
             return self
         self.__dict__.pop("estimators_", None)
+        listeners = tuple((self.callbacks or ()) if listeners is None else listeners)
         hidden = self._hidden_sizes()
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         X = prepare(self, X, reset=first)
@@ -125,14 +129,14 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
                     examples.weighted(),
                     replace(held, examples=held.examples.weighted()),
                 )
-            self._fit_stochastic(units, examples, order, held, incremental)
+            self._fit_stochastic(units, examples, order, held, incremental, listeners)
         elif validation_data is not None:
             raise ValueError(
                 "validation_data is scored after each epoch, of which solver='lbfgs' has none: use solver='adam' or "
                 "'sgd', or leave it out."
             )
         else:
-            self._fit_lbfgs(units, examples)
+            self._fit_lbfgs(units, examples, listeners)
         if not all(np.isfinite(w).all() for w in (*self.coefs_, *self.intercepts_)):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to "
@@ -249,7 +253,9 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         normalization = [others[i : i + 4] for i in range(0, len(others), 4)]
         self._best = trainer.coefs, trainer.intercepts, normalization
 
-    def _fit_lbfgs(self, units: tuple[int, ...], examples: Examples) -> None:
+    def _fit_lbfgs(
+        self, units: tuple[int, ...], examples: Examples, listeners: tuple[Listener, ...]
+    ) -> None:
         """In float64, whatever the data are in, since its line search lives on small differences."""
         if np.any(self.dropout) or self.batch_norm:
             raise ValueError(
@@ -271,7 +277,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
                 max_fun=self.max_fun,
                 tol=self.tol,
                 told=(lambda n, loss: tell.epoch(n, {"loss": loss})) if self.verbose else None,
-                callbacks=tuple(self.callbacks or ()),
+                callbacks=listeners,
             )
             self._take(trainer)
         tell.end()
@@ -293,6 +299,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         order: Array,
         held: Held | None,
         incremental: bool,
+        listeners: tuple[Listener, ...],
     ) -> None:
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = parameters.descent(self)
@@ -318,14 +325,13 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             examples.weight is not None,
             _precision(self.coefs_),
         )
-        callbacks = tuple(self.callbacks or ())
         with pool.borrowed(Trainer, blueprint, workers.threads(self.threads)) as trainer:
             self._load(trainer)
             trainer.load_slots(self._optimizer.slots)
             try:
                 Run(
                     *(self, trainer, examples, order, held, batch_size, incremental),
-                    callbacks=callbacks,
+                    callbacks=listeners,
                 ).train()
             except KeyboardInterrupt:
                 warnings.warn("Training interrupted by user.", stacklevel=4)
