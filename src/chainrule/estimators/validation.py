@@ -65,7 +65,9 @@ def cross_validate_many(
     the same for all settings; each network is trained by one thread, so nothing depends on their number.
 
     A fit that fails scores `error_score`, with a FitFailedWarning; a ValueError where all fits of all settings
-    fail. With error_score="raise" its own error is raised. Under scikit-learn's metadata routing, `sample_weight`
+    fail. With error_score="raise" its own error is raised. Every fit is that of a clone, as there: callbacks that are
+    objects are copied for each (`return_estimator=True` gives them back), and those that are functions are called
+    from several threads at once. Under scikit-learn's metadata routing, `sample_weight`
     and `groups` go where they were requested.
     """
     chosen = _chosen(settings)
