@@ -248,6 +248,35 @@ def test_missing_numbers_are_filled_when_asked():
         model.predict(gaps[:, :60])
 
 
+@pytest.mark.parametrize("goes_on", ["fit", "partial_fit"])
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_network_that_goes_on_fills_gaps_from_when_it_is_asked(goes_on, members):
+    gaps = PIXELS.copy()
+    gaps[::2, 20] = np.nan
+    filled = np.where(np.isnan(gaps), gaps[1::2, 20].mean(), gaps)
+    found = []
+    for rows in (gaps, filled):
+        model = fitted(warm_start=True, n_ensemble=members, max_iter=5)
+        getattr(model.set_params(impute=True), goes_on)(rows, CLASSES)
+        found.append(model.predict_proba(rows))
+    np.testing.assert_allclose(*found, rtol=1e-6)
+
+
+def test_gaps_beside_categories_are_filled_from_when_it_is_asked():
+    sex = np.where(PATIENTS[:, 1] > 0, "x", "y")
+    frame = pd.DataFrame({"age": PATIENTS[:, 0], "sex": sex, "bmi": PATIENTS[:, 2]})
+    model = MLPRegressor(max_iter=3, warm_start=True, random_state=0).fit(frame, PROGRESS)
+    frame.loc[::3, "bmi"] = np.nan
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        model.fit(frame, PROGRESS)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        model.set_params(impute=True).predict(frame)
+    model.fit(frame, PROGRESS)
+    filled = frame.fillna({"bmi": frame["bmi"].mean()})
+    np.testing.assert_allclose(model.predict(frame), model.predict(filled))
+    assert model.coefs_[0].shape[0] == 4
+
+
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
 def test_categories_of_a_frame_become_columns(make):
     sex = np.where(PATIENTS[:, 1] > 0, "x", "y")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_feature_names, _check_n_features
@@ -19,41 +18,50 @@ from chainrule.engines.program import Array
 class Preparation:
     """Categories one-hot (all zeros where unknown), NaN as the column's mean with a column that marks it."""
 
-    def __init__(self, categories: Sequence[Any], *, impute: bool) -> None:
+    def __init__(self, categories: Sequence[Any]) -> None:
         self.categories = list(categories)
-        self.impute = impute
+        self.imputes = False
+        self.steps: list[Any] = []
 
-    def fit(self, X: Any) -> Self:
-        """Learn from the training rows."""
-        steps: list[Any] = []
-        if self.categories:
+    def learn(self, X: Any, *, impute: bool, mark: bool) -> None:
+        """Learn from the training rows what is not known yet."""
+        if self.categories and not self.steps:
             encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-            others = FunctionTransformer(_as_numbers)
-            steps.append(
+            self._add(
                 ColumnTransformer(
                     [("categories", encoder, self.categories)],
-                    remainder=others,
+                    remainder=FunctionTransformer(_as_numbers),
                     sparse_threshold=0.0,
-                )
+                ),
+                X,
             )
-        if self.impute:
-            steps.append(SimpleImputer(add_indicator=True, keep_empty_features=True))
-        self.steps = make_pipeline(*steps).set_output(transform="default").fit(X)
-        return self
+        if impute and not self.imputes:
+            self._add(SimpleImputer(add_indicator=mark, keep_empty_features=True), X)
+            self.imputes = True
+
+    def _add(self, step: Any, X: Any) -> None:
+        self.steps.append(step.set_output(transform="default").fit(self.transform(X)))
 
     def transform(self, X: Any) -> Any:
         """Numbers without gaps."""
-        return self.steps.transform(X)
+        for step in self.steps:
+            X = step.transform(X)
+        return X
 
 
-def prepare(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """X as numbers where that needs more than scikit-learn's checks; else X as it is."""
+def prepare(estimator: Any, X: Any, *, fitting: bool = False, reset: bool = False) -> Any:
+    """X as numbers where that needs more than scikit-learn's checks; else X as it is.
+
+    With `reset`, the columns are those of X. Without, a network goes on with the columns it has: where `impute`
+    was switched on since, gaps are filled but not marked.
+    """
+    preparation = getattr(estimator, "_preparation", None)
     if reset:
         names = _categories(X, estimator.categorical_features)
-        estimator._preparation = None
-        if names or estimator.impute:
-            estimator._preparation = Preparation(names, impute=estimator.impute)
-    preparation = getattr(estimator, "_preparation", None)
+        preparation = Preparation(names) if names or estimator.impute else None
+    elif fitting and estimator.impute and preparation is None:
+        preparation = Preparation([])
+    estimator._preparation = preparation
     if preparation is None:
         return X
     if not hasattr(X, "columns"):
@@ -61,8 +69,8 @@ def prepare(estimator: Any, X: Any, *, reset: bool) -> Any:
         X = check_array(X, accept_sparse=["csr", "csc"], dtype=kind, ensure_all_finite="allow-nan")
     _check_feature_names(estimator, X, reset=reset)
     _check_n_features(estimator, X, reset=reset)
-    if reset:
-        preparation.fit(X)
+    if fitting:
+        preparation.learn(X, impute=estimator.impute, mark=reset)
     return preparation.transform(X)
 
 

@@ -108,7 +108,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         listeners = tuple((self.callbacks or ()) if listeners is None else listeners)
         hidden = self._hidden_sizes()
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        X = prepare(self, X, reset=first)
+        X = prepare(self, X, fitting=True, reset=first)
         X, y = self._validate_input(X, y, incremental, first)
         targets, outputs = self._encoded(y)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
@@ -479,7 +479,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         if plain:
             return X
         if self.__dict__.get("_preparation") is not None:
-            X = prepare(self, X, reset=False)
+            X = prepare(self, X)
             settings: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "estimator": self}
             return _by_rows(
                 check_array(X, dtype=(np.float64, np.float32), input_name="X", **settings)
