@@ -3,6 +3,7 @@
 import io
 import pickle
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -202,6 +203,28 @@ def test_a_stochastic_solver_goes_on_where_lbfgs_ended(goes_on):
         getattr(each, goes_on)(PIXELS, CLASSES)
         assert each.loss_curve_[-1] < 0.05
     np.testing.assert_array_equal(model.coefs_[0], fresh.coefs_[0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "data", "warned"),
+    [
+        ({}, None, 1),
+        ({"n_ensemble": 2}, None, 1),
+        ({"solver": "lbfgs", "early_stopping": True}, None, 1),
+        ({"early_stopping": True}, None, 0),
+        ({}, (PIXELS, CLASSES), 0),
+        ({"scoring": None}, None, 0),
+    ],
+    ids=str,
+)
+def test_scoring_without_rows_to_score_is_told_of(settings, data, warned):
+    model = MLPClassifier(**{"scoring": "accuracy", "max_iter": 1, **settings})
+    with warnings.catch_warnings(record=True) as record:
+        warnings.simplefilter("always")
+        model.fit(PIXELS, CLASSES, validation_data=data)
+    told = [w for w in record if "has no rows to score" in str(w.message)]
+    assert len(told) == warned
+    assert all(w.filename == __file__ for w in told)
 
 
 def test_class_weights_are_sample_weights_by_class():

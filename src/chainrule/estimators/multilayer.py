@@ -99,6 +99,8 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         for callback in self.callbacks or ():
             if not callable(callback):
                 raise ValueError(f"callbacks are functions that take an event, not {callback!r}.")
+        if listeners is None:  # not a member of an ensemble that has said so
+            self._check_scoring(incremental, validation_data)
         if self.n_ensemble > 1 or (
             hasattr(self, "estimators_") and (self.warm_start or incremental)
         ):
@@ -144,6 +146,16 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
                 + ("" if weight is None else " Or the weights of a batch of rows sum to zero.")
             )
         return self
+
+    def _check_scoring(self, incremental: bool, validation_data: Any) -> None:
+        """A warning where no row is held out to be scored; not an error, so that grids may hold such settings."""
+        scored = self._stochastic and not incremental and self.early_stopping
+        if self.scoring is not None and not scored and validation_data is None:
+            warnings.warn(
+                f"scoring={self.scoring!r} has no rows to score: set early_stopping=True with solver='adam' or 'sgd', "
+                "or give fit validation_data.",
+                stacklevel=5,
+            )
 
     def _validated(self, X: Any, y: Any, *, reset: bool, y_numeric: bool = False) -> Any:
         """X and y after scikit-learn's checks; what has been prepared has other columns than it was given."""
@@ -289,7 +301,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
                 f"lbfgs failed to converge after {found.iterations} iteration(s): {found.trouble}. Increase max_iter "
                 "or scale the data.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _fit_stochastic(
