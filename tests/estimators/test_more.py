@@ -312,6 +312,68 @@ def test_categories_of_a_frame_become_columns(make):
     assert np.isfinite(model.predict(other)).all()
 
 
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_a_frame_may_hold_nothing_but_categories(make):
+    colours = ["red", "green", "blue"] * 20
+    model = MLPClassifier(max_iter=100, learning_rate_init=0.1, random_state=0)
+    assert (
+        model.fit(make({"colour": colours}), colours).score(make({"colour": colours}), colours) == 1
+    )
+
+
+@pytest.mark.parametrize("unheard_of", ["z", 5, 0.5, True])
+def test_what_no_training_row_had_is_no_category(unheard_of):
+    frame = pd.DataFrame({"age": [1.0, 2, 3, 4], "sex": ["x", "y", "x", "y"]})
+    model = MLPClassifier(max_iter=3, random_state=0).fit(frame, [0, 1, 0, 1])
+    found = model.predict_proba(pd.DataFrame({"age": [1.0], "sex": [unheard_of]}))
+    expected = model.predict_proba(pl.DataFrame({"age": [1.0], "sex": ["?"]}))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_what_is_missing_is_one_category_however_it_is_written():
+    frame = pd.DataFrame({"age": [1.0, 2, 3, 4], "sex": ["x", "y", None, "y"]})
+    model = MLPClassifier(max_iter=3, random_state=0).fit(frame, [0, 1, 0, 1])
+    assert model.coefs_[0].shape[0] == 4
+    for missing in (np.nan, pd.NA, pd.Series([None], dtype="string")):
+        found = model.predict_proba(pd.DataFrame({"age": [3.0], "sex": missing}))
+        np.testing.assert_array_equal(found, model.predict_proba(frame)[[2]])
+
+
+def test_columns_may_be_named_by_numbers():
+    frame = pd.DataFrame({1: PATIENTS[:, 0], 0: np.where(PATIENTS[:, 1] > 0, "x", "y")})
+    model = MLPRegressor(max_iter=3, random_state=0).fit(frame, PROGRESS)
+    assert model.coefs_[0].shape[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sentence"),
+    [
+        (["sax"], r"names 'sax', but X has the columns \['age', 'sex'\]"),
+        ([2], "names column 2, but X has columns 0 to 1"),
+        ([True], "says yes or no of 1 columns, but X has 2"),
+    ],
+    ids=str,
+)
+def test_categories_that_are_no_columns_are_named(chosen, sentence):
+    frame = pd.DataFrame({"age": [1.0, 2, 3, 4], "sex": ["x", "y", "x", "y"]})
+    with pytest.raises(ValueError, match=sentence):
+        MLPClassifier(categorical_features=chosen).fit(frame, [0, 1, 0, 1])
+    with pytest.raises(ValueError, match="give X as a frame, or numbers of columns"):
+        MLPClassifier(categorical_features=["sex"]).fit(PIXELS, CLASSES)
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_dates_are_no_numbers(make):
+    days = pd.date_range("2020-01-01", periods=4).to_pydatetime().tolist()
+    with pytest.raises(TypeError, match="The column 'day' holds dates or times: turn it into"):
+        MLPClassifier().fit(make({"age": [1.0, 2, 3, 4], "day": days}), [0, 1, 0, 1])
+
+
+def test_a_lazy_frame_has_to_be_collected():
+    with pytest.raises(TypeError, match=r"give X\.collect\(\)"):
+        MLPClassifier().fit(pl.DataFrame(PIXELS).lazy(), CLASSES)
+
+
 def test_what_is_no_number_is_refused_beside_categories_too():
     frame = pd.DataFrame({"age": PATIENTS[:, 0], "sex": np.where(PATIENTS[:, 1] > 0, "x", "y")})
     model = MLPRegressor(max_iter=3, random_state=0).fit(frame, PROGRESS)
