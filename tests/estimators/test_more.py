@@ -464,5 +464,54 @@ def test_an_unfitted_estimator_says_so():
         MLPRegressor().model_  # noqa: B018
 
 
-def test_scores_that_are_no_probabilities_are_not_called_so():
-    assert not hasattr(fitted(loss="hinge"), "predict_proba")
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge", cr.losses.Hinge(), cr.losses.Hinge])
+def test_scores_that_are_no_probabilities_are_not_called_so(loss):
+    assert not hasattr(fitted(loss=loss, max_iter=1), "predict_proba")
+
+
+def test_a_loss_on_logits_is_that_on_probabilities():
+    models = [
+        fitted(loss=cr.losses.CategoricalCrossentropy(from_logits=logits), max_iter=3)
+        for logits in (True, False)
+    ]
+    found, expected = (model.predict_proba(PIXELS) for model in models)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "inverse"),
+    [
+        ("binary_crossentropy", PROGRESS / 346, lambda z: 1 / (1 + np.exp(-z))),
+        ("poisson", PROGRESS, np.exp),
+        (
+            "kl_divergence",
+            np.c_[PROGRESS, 346 - PROGRESS] / 346,
+            lambda z: np.exp(z) / np.exp(z).sum(1, keepdims=True),
+        ),
+        ("huber", PROGRESS, lambda z: z),
+    ],
+)
+def test_a_regressors_outputs_are_what_its_loss_is_made_for(loss, y, inverse):
+    model = MLPRegressor(loss=loss, activation="identity", max_iter=3, random_state=0)
+    (v, w), (a, b) = model.fit(PATIENTS, y).coefs_, model.intercepts_
+    expected = inverse((PATIENTS @ v + a) @ w + b)
+    np.testing.assert_allclose(model.predict(PATIENTS), expected.reshape(y.shape))
+
+
+def test_targets_that_a_regressors_loss_cannot_take_are_refused():
+    with pytest.raises(ValueError, match="BinaryCrossentropy takes targets from 0 to 1"):
+        MLPRegressor(loss="binary_crossentropy").fit(PATIENTS, PROGRESS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rate"),
+    [
+        ({"learning_rate_init": 0.1}, cr.schedules.Constant(0.1)),
+        ({"learning_rate": "cosine", "learning_rate_init": 0.2}, cr.schedules.named("cosine", 0.2)),
+        ({"solver": cr.optimizers.SGD(0.3)}, cr.schedules.Constant(0.3)),
+    ],
+    ids=str,
+)
+def test_the_model_underneath_trains_on_at_the_same_rate(settings, rate):
+    assert fitted(max_iter=1, **settings).model_._recipe().optimizer.schedule == rate

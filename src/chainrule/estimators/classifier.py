@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 
 from chainrule import losses
 from chainrule.engines.program import Array
+from chainrule.estimators import parameters
 from chainrule.estimators.multilayer import MultilayerPerceptron
 from chainrule.estimators.objective import ClassLogLoss, LabelLogLoss
 from chainrule.estimators.scores import accuracy
@@ -183,11 +184,11 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         if self.loss == "log_loss":
             epsilon = float(np.finfo(precision).eps)
             return (ClassLogLoss if self._several else LabelLogLoss)(epsilon=epsilon)
-        return losses.get(self.loss)
+        return parameters.loss(self)
 
     def _output(self, precision: str) -> tuple[str, Loss]:
         loss = self._loss(precision)
-        if isinstance(loss, Hinge) or getattr(loss, "from_logits", False):
+        if isinstance(loss, Hinge):
             return "identity", loss
         return ("softmax" if self._several else "logistic"), loss
 
@@ -230,7 +231,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         return np.asarray(self.classes_[yes[:, 0] * (len(self.classes_) - 1)])
 
     def _has_probabilities(self) -> bool:
-        if isinstance(self.loss, str) and self.loss in ("hinge", "squared_hinge"):
+        known = callable(self.loss) or self.loss in ("hinge", "squared_hinge")
+        if known and isinstance(losses.get(self.loss), Hinge):
             raise AttributeError(
                 f"loss={self.loss!r} trains scores, not probabilities: use predict."
             )

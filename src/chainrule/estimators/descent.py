@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,12 @@ class Descent:
         self.learning_rate = float(self.learning_rate_init)
         if isinstance(self.rule, Schedule):
             self.memory = self.rule.initial()
+
+    @property
+    def with_rate(self) -> Optimizer:
+        """The optimizer as it would go on by itself."""
+        rate = self.rule if isinstance(self.rule, Schedule) else self.learning_rate_init
+        return replace(self.optimizer, learning_rate=rate)
 
     def rates(self, steps: int, epochs: int) -> Array:
         """The learning rates of the next epoch's steps."""

@@ -420,7 +420,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         self._check_fitted()
         precision = _precision(self.coefs_)
         units = (np.shape(self.coefs_[0])[0], *(np.shape(coef)[1] for coef in self.coefs_))
-        optimizer = parameters.optimizer(self)
+        optimizer = parameters.descent(self).with_rate
         model = Sequential(self._blueprint(units, optimizer, False, precision).layers())
         loss = self._output(precision)[1]
         model.compile(optimizer, _PLAIN.get(type(loss).__name__, loss), precision=precision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-from chainrule import activations, optimizers, schedules
+from chainrule import activations, losses, optimizers, schedules
 from chainrule.estimators.descent import Descent
+from chainrule.losses import CrossEntropy, Loss
 from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
 
@@ -77,6 +79,12 @@ def dropout_rates(me: Any, hidden: int) -> tuple[float, ...]:
             f"dropout is {given!r}: give one rate in [0, 1), or a list of {hidden}, one for each hidden layer."
         )
     return rates if any(rates) else ()
+
+
+def loss(me: Any) -> Loss:
+    """A loss of `chainrule.losses`. The outputs are no logits, whatever it says: they have their activation."""
+    found = losses.get(me.loss)
+    return replace(found, from_logits=False) if isinstance(found, CrossEntropy) else found
 
 
 def optimizer(me: Any) -> Optimizer:
