@@ -96,7 +96,7 @@ def test_batch_norm_goes_on_in_partial_fit_and_refuses_a_batch_of_one_row():
     for _ in range(5):
         model.partial_fit(PIXELS, CLASSES, classes=np.arange(10))
     assert model.loss_curve_[-1] < model.loss_curve_[0]
-    with pytest.raises(ValueError, match="leave one: choose another batch_size"):
+    with pytest.raises(ValueError, match="leave: choose another batch_size, or give more rows"):
         MLPClassifier(batch_norm=True, batch_size=100).fit(PIXELS[:201], CLASSES[:201])
 
 
@@ -113,6 +113,42 @@ def test_validation_data_gives_both_curves_and_is_what_early_stopping_goes_by():
     stopped = MLPClassifier(early_stopping=True, random_state=0, tol=0.0, n_iter_no_change=3)
     stopped.fit(PIXELS[TRAIN], CLASSES[TRAIN], validation_data=held)
     assert stopped.score(*held) == pytest.approx(max(stopped.validation_scores_))
+
+
+@pytest.mark.parametrize(
+    ("y", "held", "sentence"),
+    [
+        (
+            CLASSES,
+            np.c_[CLASSES, CLASSES],
+            r"shape \(600, 2\), but the training rows have one label each",
+        ),
+        (CLASSES, CLASSES + 0.5, "Unknown label type: continuous"),
+        (CLASSES, CLASSES + 1, r"labels that no training row has: \[10\]"),
+        (PIXELS > 0, CLASSES, r"shape \(600,\), but the training rows have several labels each"),
+    ],
+    ids=str,
+)
+def test_validation_data_with_other_labels_are_refused(y, held, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        MLPClassifier(max_iter=1).fit(PIXELS, y, validation_data=(PIXELS, held))
+
+
+def test_scores_that_are_no_numbers_are_told_of():
+    model = MLPClassifier(
+        early_stopping=True, scoring=lambda *_: np.nan, max_iter=2, random_state=0
+    )
+    with pytest.warns(UserWarning, match="the weights are those before the training: look at"):
+        model.fit(PIXELS, CLASSES)
+    assert np.isnan(model.validation_scores_).all()
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_training_that_is_stopped_at_once_has_no_loss(members):
+    model = fitted(callbacks=[lambda _: "no"], n_ensemble=members)
+    assert model.n_iter_ == 0
+    assert np.isnan(model.loss_)
+    assert model.predict(PIXELS).shape == (600,)
 
 
 def test_weights_on_one_side_count_as_ones_on_the_other():
@@ -441,6 +477,7 @@ def test_the_number_of_threads_does_not_change_a_bit(threads):
     [
         ({"dropout": 1.0}, r"The 'dropout' parameter of MLPClassifier must be .*Got 1.0 instead"),
         ({"dropout": [0.1, 0.2]}, "a list of 1, one for each hidden layer"),
+        ({"hidden_layer_sizes": (5.5,)}, r"hidden_layer_sizes must be whole numbers, got \[5.5\]"),
         ({"activation": "reluu"}, "The 'activation' parameter .*Got 'reluu' instead"),
         ({"activation": ["relu", "tanh"]}, "lists 2 activations for 1 hidden layers"),
         ({"solver": "adm"}, "The 'solver' parameter .* Got 'adm' instead"),
@@ -452,7 +489,7 @@ def test_the_number_of_threads_does_not_change_a_bit(threads):
     ids=str,
 )
 def test_a_wrong_setting_is_named(settings, sentence):
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises((TypeError, ValueError), match=sentence):
         fitted(**settings)
 
 

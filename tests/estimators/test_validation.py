@@ -76,6 +76,11 @@ def test_no_settings_is_an_error():
         cross_validate_many(MODEL, PIXELS, CLASSES, [])
 
 
+def test_no_threads_is_an_error():
+    with pytest.raises(UsageError, match=r"threads is 0, expected a whole number in \[1, inf\)"):
+        cross_validate_many(MODEL, PIXELS, CLASSES, [{}], threads=0)
+
+
 def test_a_grid_search_in_two_processes_finds_the_same():
     alone = GridSearchCV(MODEL, GRID, cv=2).fit(PIXELS, CLASSES)
     together = GridSearchCV(MODEL, GRID, cv=2, n_jobs=2).fit(PIXELS, CLASSES)

@@ -12,7 +12,12 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    check_classification_targets,
+    type_of_target,
+    unique_labels,
+)
 
 from chainrule import losses
 from chainrule.engines.program import Array
@@ -133,11 +138,9 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
             )
 
     def _check_held(self, y: Any) -> None:
+        check_classification_targets(y)
         multilabel = self._label_binarizer.y_type_.startswith("multilabel")
-        if (
-            type_of_target(y, input_name="y of validation_data").startswith("multilabel")
-            != multilabel
-        ):
+        if (y.ndim == 2) != multilabel:
             raise ValueError(
                 f"The y of validation_data has shape {y.shape}, but the training rows have "
                 f"{'several labels each' if multilabel else 'one label each'}."

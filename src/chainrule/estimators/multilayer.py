@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -172,6 +173,8 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
     def _hidden_sizes(self) -> tuple[int, ...]:
         given = self.hidden_layer_sizes
         sizes = list(given) if np.iterable(given) else [given]
+        if not all(isinstance(size, Integral) for size in sizes):
+            raise TypeError(f"hidden_layer_sizes must be whole numbers, got {sizes}.")
         if np.any(np.array(sizes) <= 0):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         return tuple(int(size) for size in sizes)
@@ -193,6 +196,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
     def _initialize(self, units: tuple[int, ...], dtype: Any) -> None:
         """First weights, drawn for one layer after the other: kernel, then bias. Glorot & Bengio (2010)."""
         self.n_iter_ = 0
+        self.loss_: Any = np.nan  # until an epoch has been
         self.t_ = 0
         self.n_layers_ = len(units)
         self.out_activation_ = self._output(str(dtype))[0]
@@ -329,8 +333,8 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         batch_size = self._batch_size(len(order))
         if self.batch_norm and smallest_batch(len(order), batch_size) < 2:
             raise ValueError(
-                f"batch_norm cannot train on a batch of one row, and {len(order)} rows in batches of {batch_size} "
-                "leave one: choose another batch_size."
+                f"batch_norm cannot train on a batch of one row, which {len(order)} row(s) in batches of {batch_size} "
+                "leave: choose another batch_size, or give more rows."
             )
         blueprint = self._blueprint(
             *(units, self._optimizer.optimizer),
@@ -350,6 +354,12 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             self._take(trainer)
             self._optimizer.slots = trainer.slots
         if self.early_stopping:
+            if self.best_validation_score_ == -np.inf and self.n_iter_:
+                warnings.warn(
+                    "No validation score was a number above -inf, so that the weights are those before the training: "
+                    "look at validation_scores_, and choose another scoring or a smaller learning_rate_init.",
+                    stacklevel=5,
+                )
             if goes_on and self._best is best:  # as scikit-learn, which trains its best weights on
                 self._best = self.coefs_, self.intercepts_, self.normalization_
             self.coefs_, self.intercepts_, self.normalization_ = self._best

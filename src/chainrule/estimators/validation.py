@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from chainrule.engines.program import Array
 from chainrule.errors import UsageError
 from chainrule.estimators import workers
+from chainrule.families import check
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def cross_validate_many(
     from several threads at once. Under scikit-learn's metadata routing, `sample_weight`
     and `groups` go where they were requested.
     """
+    check(SimpleNamespace(threads=threads), "cross_validate_many", threads="whole [1, inf) or None")
     chosen = _chosen(settings)
     X, y = indexable(X, y)
     splitter = check_cv(cv, y, classifier=is_classifier(estimator))
