@@ -1,6 +1,8 @@
 """Several networks as one estimator."""
 
 import pickle
+import signal
+import threading
 import time
 
 import numpy as np
@@ -143,6 +145,42 @@ def test_a_sentence_ends_the_training_of_the_network_it_is_about():
 
     model = ensemble(callbacks=[listen], n_ensemble=3).fit(X, Y)
     assert [member.n_iter_ for member in model.estimators_] == [5, 3, 5]
+
+
+def interrupted(model):
+    """What becomes of a fit that the user interrupts after a few epochs of the second network."""
+    main = threading.get_ident()
+
+    def listen(event):
+        if (event.network, event.epoch) == (1, 20):
+            signal.pthread_kill(main, signal.SIGINT)
+
+    return model.set_params(callbacks=[listen], threads=2, tol=0.0, max_iter=200_000).fit(X, Y)
+
+
+def test_an_interrupted_ensemble_keeps_the_networks_that_had_begun():
+    with pytest.warns(UserWarning, match="by user: 2 of 5 networks have been trained") as told:
+        model = interrupted(ensemble(n_ensemble=5, n_iter_no_change=200_000))
+    assert told[-1].filename == __file__
+    assert len(model.estimators_) == 2
+    assert 20 <= model.n_iter_ < 200_000
+    assert model.predict(X).shape == (150,)
+
+
+def test_lbfgs_has_nothing_to_keep_when_interrupted():
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(ensemble(solver="lbfgs", alpha=0.0, max_fun=10**6))
+
+
+def test_an_error_in_one_network_ends_the_others():
+    def listen(event):
+        if event.network == 1:
+            raise RuntimeError("no disk")
+
+    model = ensemble(callbacks=[listen], tol=0.0, max_iter=10**6, n_iter_no_change=10**6)
+    with pytest.raises(RuntimeError, match="no disk"):
+        model.set_params(threads=2).fit(X, Y)
+    assert not hasattr(model, "estimators_")
 
 
 def test_members_are_trained_under_the_callers_configuration():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from sklearn.utils import check_random_state
 
 from chainrule.engines.program import Array
 from chainrule.estimators import workers
-from chainrule.estimators.stochastic import Teller
+from chainrule.estimators.stochastic import Audience, Teller
 from chainrule.training.events import Event, Listener
 
 SHARED = (
@@ -34,7 +35,8 @@ def fit(
 ) -> None:
     """Fit the members of an ensemble, one thread each; they are kept as `estimators_`.
 
-    Callbacks hear one event at a time, in the thread of the network that it is about.
+    Callbacks hear one event at a time, in the thread of the network that it is about. Ctrl-C ends the training of
+    all; those that had begun are kept.
     """
     members = _members(whole, going_on=whole.warm_start or incremental)
     known = {
@@ -43,7 +45,7 @@ def fit(
         if incremental and hasattr(whole, name)
     }
 
-    one_at_a_time = threading.Lock()
+    one_at_a_time, broken_off = threading.Lock(), threading.Event()
 
     def listener(network: int, callback: Listener) -> Listener:
         def hear(event: Event) -> str | None:
@@ -55,17 +57,28 @@ def fit(
     def train(network: int) -> Any:
         member = members[network]
         member.__dict__.update(known)
+        listeners = tuple(listener(network, callback) for callback in whole.callbacks or ())
         member._fit(
             *(X, y, sample_weight),
             incremental=incremental,
             validation_data=validation_data,
-            listeners=[listener(network, callback) for callback in whole.callbacks or ()],
+            audience=Audience(listeners, broken_off.is_set),
         )
         return member
 
-    trained = workers.each(train, range(len(members)), whole.threads)
-    for number, member in enumerate(trained, start=1):
-        _tell(whole, number, member)
+    trained = workers.each(train, range(len(members)), whole.threads, broken_off.set)
+    try:
+        for number, member in enumerate(trained, start=1):
+            _tell(whole, number, member)
+    except KeyboardInterrupt:
+        members = [member for member in members if getattr(member, "n_iter_", 0)]
+        if not members or whole.solver == "lbfgs":  # which has no weights before its end
+            raise
+        warnings.warn(
+            f"Training interrupted by user: {len(members)} of {whole.n_ensemble} networks have been trained for an "
+            "epoch or more.",
+            stacklevel=5,
+        )
     _forget(whole, members[0])
     whole.estimators_ = members
     first = vars(members[0])

@@ -29,12 +29,11 @@ from chainrule.estimators import ensemble, lbfgs, parameters, pool, workers
 from chainrule.estimators.features import prepare
 from chainrule.estimators.networks import Blueprint
 from chainrule.estimators.parameters import CONSTRAINTS
-from chainrule.estimators.stochastic import Held, Run, Teller
+from chainrule.estimators.stochastic import Audience, Held, Run, Teller
 from chainrule.estimators.trainer import BLOCK, Examples, Predictor, Trainer
 from chainrule.losses import Loss
 from chainrule.model import Sequential
 from chainrule.optimizers import Optimizer
-from chainrule.training.events import Listener
 from chainrule.training.loop import smallest_batch
 
 MANY_ROWS = 4 * BLOCK  # so many that several threads predict them sooner than one
@@ -94,13 +93,13 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         *,
         incremental: bool = False,
         validation_data: Any = None,
-        listeners: Sequence[Listener] | None = None,
+        audience: Audience | None = None,
     ) -> Self:
-        """Train; `listeners` hear of it in place of the callbacks."""
+        """Train; the audience hears of it in place of the callbacks."""
         for callback in self.callbacks or ():
             if not callable(callback):
                 raise ValueError(f"callbacks are functions that take an event, not {callback!r}.")
-        if listeners is None:  # not a member of an ensemble that has said so
+        if audience is None:  # not a member of an ensemble that has said so
             self._check_scoring(incremental, validation_data)
         if self.n_ensemble > 1 or (
             hasattr(self, "estimators_") and (self.warm_start or incremental)
@@ -108,7 +107,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             ensemble.fit(self, X, y, sample_weight, validation_data, incremental=incremental)
             return self
         self.__dict__.pop("estimators_", None)
-        listeners = tuple((self.callbacks or ()) if listeners is None else listeners)
+        audience = audience or Audience(tuple(self.callbacks or ()))
         hidden = self._hidden_sizes()
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         X = prepare(self, X, fitting=True, reset=first)
@@ -132,14 +131,14 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
                     examples.weighted(),
                     replace(held, examples=held.examples.weighted()),
                 )
-            self._fit_stochastic(units, examples, order, held, incremental, listeners)
+            self._fit_stochastic(units, examples, order, held, incremental, audience)
         elif validation_data is not None:
             raise ValueError(
                 "validation_data is scored after each epoch, of which solver='lbfgs' has none: use solver='adam' or "
                 "'sgd', or leave it out."
             )
         else:
-            self._fit_lbfgs(units, examples, listeners)
+            self._fit_lbfgs(units, examples, audience)
         if not all(np.isfinite(w).all() for w in (*self.coefs_, *self.intercepts_)):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to "
@@ -269,9 +268,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         normalization = [others[i : i + 4] for i in range(0, len(others), 4)]
         self._best = trainer.coefs, trainer.intercepts, normalization
 
-    def _fit_lbfgs(
-        self, units: tuple[int, ...], examples: Examples, listeners: tuple[Listener, ...]
-    ) -> None:
+    def _fit_lbfgs(self, units: tuple[int, ...], examples: Examples, audience: Audience) -> None:
         """In float64, whatever the data are in, since its line search lives on small differences."""
         if np.any(self.dropout) or self.batch_norm:
             raise ValueError(
@@ -293,7 +290,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
                 max_fun=self.max_fun,
                 tol=self.tol,
                 told=(lambda n, loss: tell.epoch(n, {"loss": loss})) if self.verbose else None,
-                callbacks=listeners,
+                audience=audience,
             )
             self._take(trainer)
         tell.end()
@@ -315,7 +312,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         order: Array,
         held: Held | None,
         incremental: bool,
-        listeners: tuple[Listener, ...],
+        audience: Audience,
     ) -> None:
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = parameters.descent(self)
@@ -347,10 +344,11 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             try:
                 Run(
                     *(self, trainer, examples, order, held, batch_size, incremental),
-                    callbacks=listeners,
+                    audience=audience,
                 ).train()
             except KeyboardInterrupt:
-                warnings.warn("Training interrupted by user.", stacklevel=4)
+                if not audience.broken_off():  # else the ensemble says so
+                    warnings.warn("Training interrupted by user.", stacklevel=5)
             self._take(trainer)
             self._optimizer.slots = trainer.slots
         if self.early_stopping:

@@ -16,7 +16,7 @@ from sklearn.metrics import check_scoring
 
 from chainrule.engines.program import Array
 from chainrule.estimators.trainer import Examples, Trainer
-from chainrule.training.events import BestSoFar, EpochEnd, Event, Stopped, TrainingStarted
+from chainrule.training.events import BestSoFar, EpochEnd, Event, Listener, Stopped, TrainingStarted
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,14 @@ class Held:
 
     examples: Examples
     y: Any
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Who hears of a training, and whether it is to be broken off."""
+
+    listeners: tuple[Listener, ...] = ()
+    broken_off: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class Run:
     held: Held | None
     batch_size: int
     incremental: bool
-    callbacks: tuple[Callable[[Event], str | None], ...] = ()
+    audience: Audience = Audience()
 
     def train(self) -> None:
         """Epoch after epoch, until nothing improves any more or the limit is reached."""
@@ -54,6 +62,8 @@ class Run:
             TrainingStarted(0, me.max_iter, rows, held, steps, _held_out(self.held, me))
         )
         while not reason and me.n_iter_ < me.max_iter:
+            if self.audience.broken_off():
+                raise KeyboardInterrupt
             epoch_begun = time.perf_counter()
             if me.shuffle:
                 mixed = mixed[me._random_state.permutation(rows)]
@@ -74,7 +84,7 @@ class Run:
             tell.epoch(me.n_iter_, logs)
             better = self._count_improvements(logs)
             me._optimizer.epoch_ends(me.t_, logs.get("val_loss", me.loss_))
-            if self.callbacks:
+            if self.audience.listeners:
                 logs["learning_rate"] = float(rates[-1])
                 seconds = time.perf_counter() - epoch_begun
                 reason = self._heard(EpochEnd(me.n_iter_, logs, seconds))
@@ -99,7 +109,7 @@ class Run:
         self._heard(Stopped(me.n_iter_, reason or "", best, time.perf_counter() - begun))
 
     def _heard(self, event: Event) -> str | None:
-        reasons = [listener(event) for listener in self.callbacks]
+        reasons = [listener(event) for listener in self.audience.listeners]
         return next((r for r in reasons if isinstance(r, str) and r), None)
 
     def _judged(self) -> dict[str, float]:

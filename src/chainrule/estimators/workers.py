@@ -15,20 +15,32 @@ Found = TypeVar("Found")
 
 
 def each(
-    task: Callable[[Item], Found], items: Iterable[Item], wanted: int | None
+    task: Callable[[Item], Found],
+    items: Iterable[Item],
+    wanted: int | None,
+    broken_off: Callable[[], None] = lambda: None,
 ) -> Iterator[Found]:
     """The task's answer for each item, in order; the items are worked on side by side.
 
+    Where one fails or the user interrupts, those not begun never are, and `broken_off` may end the others.
     scikit-learn keeps its configuration for each thread: the workers get the caller's.
     """
     configuration = sklearn.get_config()
 
     def carry_out(item: Item) -> Found:
-        with sklearn.config_context(**configuration):
-            return task(item)
+        try:
+            with sklearn.config_context(**configuration):
+                return task(item)
+        except BaseException:
+            broken_off()
+            raise
 
     with ThreadPoolExecutor(threads(wanted) or available()) as team:
-        yield from team.map(carry_out, items)
+        try:
+            yield from team.map(carry_out, items)
+        except BaseException:  # the user's Ctrl-C
+            broken_off()
+            raise
 
 
 def threads(wanted: int | None) -> int | None:
