@@ -147,12 +147,29 @@ def test_a_sentence_ends_the_training_of_the_network_it_is_about():
     assert [member.n_iter_ for member in model.estimators_] == [5, 3, 5]
 
 
+class Brief(MLPClassifier):
+    """A user's own, with fewer parameters."""
+
+    def __init__(self, depth=2, n_ensemble=2, random_state=0):
+        super().__init__((5,) * depth, n_ensemble=n_ensemble, random_state=random_state)
+        self.depth = depth
+
+
+def test_a_subclass_may_have_parameters_of_its_own():
+    model = Brief(depth=3).set_params(depth=3).fit(X, Y)
+    assert [member.n_layers_ for member in model.estimators_] == [5, 5]
+    assert [member.get_params()["n_ensemble"] for member in model.estimators_] == [1, 1]
+
+
 def interrupted(model):
-    """What becomes of a fit that the user interrupts after a few epochs of the second network."""
-    main = threading.get_ident()
+    """What becomes of a fit that the user interrupts after a few epochs of two networks."""
+    main, far = threading.get_ident(), []
 
     def listen(event):
-        if (event.network, event.epoch) == (1, 20):
+        if event.epoch == 20 and isinstance(event, events.EpochEnd):
+            far.append(event.network)
+        if len(far) == 2:
+            far.clear()
             signal.pthread_kill(main, signal.SIGINT)
 
     return model.set_params(callbacks=[listen], threads=2, tol=0.0, max_iter=200_000).fit(X, Y)

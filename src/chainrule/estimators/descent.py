@@ -62,9 +62,11 @@ class Descent:
         elif self.rule == "invscaling":
             self.learning_rate = self.learning_rate_init / (examples_seen + 1) ** self.power_t
 
-    def stands_still(self) -> str | None:
-        """What follows when there was no improvement for long: None to stop, or a smaller rate, in words."""
-        if self.rule != "adaptive" or self.learning_rate <= SMALLEST_RATE:
-            return None
+    def stands_still(self) -> tuple[bool, str]:
+        """Whether to stop when there was no improvement for long, or a smaller rate is taken; and this in words."""
+        if self.rule != "adaptive":
+            return True, "Stopping."
+        if self.learning_rate <= SMALLEST_RATE:
+            return True, "Learning rate too small. Stopping."
         self.learning_rate /= ADAPTIVE_FACTOR
-        return f"Setting learning rate to {self.learning_rate:f}"
+        return False, f"Setting learning rate to {self.learning_rate:f}"

@@ -102,10 +102,12 @@ def _members(whole: Any, *, going_on: bool) -> list[Any]:
             "warm_start and partial_fit can add networks, but not take any away."
         )
     draws = check_random_state(whole.random_state).randint(2**31 - 1, size=whole.n_ensemble)
-    settings = {**whole.get_params(deep=False), "n_ensemble": 1, "threads": 1, "verbose": False}
-    members = [*kept, *(type(whole)(**settings) for _ in draws[len(kept) :])]
+    settings = {name: value for name, value in vars(whole).items() if name.strip("_") == name}
+    settings |= {"n_ensemble": 1, "threads": 1, "verbose": False}
+    # not by the constructor, which in a subclass may take other parameters
+    members = [*kept, *(object.__new__(type(whole)) for _ in draws[len(kept) :])]
     for member, draw in zip(members, draws, strict=True):
-        member.set_params(**{**settings, "random_state": int(draw)})
+        vars(member).update({**settings, "random_state": int(draw)})
     return members
 
 

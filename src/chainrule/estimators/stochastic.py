@@ -157,9 +157,9 @@ class Run:
             return None
         what = "Validation score" if me.early_stopping else "Training loss"
         reason = f"{what} did not improve more than tol={me.tol:f} for {me.n_iter_no_change} consecutive epochs"
-        change = me._optimizer.stands_still()
-        tell.line(f"{reason}. {change or 'Stopping.'}")
-        if change is None:
+        stops, what_follows = me._optimizer.stands_still()
+        tell.line(f"{reason}. {what_follows}")
+        if stops:
             return reason
         me._no_improvement_count = 0
         return None

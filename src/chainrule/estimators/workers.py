@@ -6,9 +6,13 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 import sklearn
+
+LOOK_SECONDS = 0.1  # between two looks whether the user has pressed Ctrl-C
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -36,10 +40,19 @@ def each(
             raise
 
     with ThreadPoolExecutor(threads(wanted) or available()) as team:
+        done: SimpleQueue[Any] = SimpleQueue()
         try:
-            yield from team.map(carry_out, items)
-        except BaseException:  # the user's Ctrl-C
+            futures = [team.submit(carry_out, item) for item in items]
+            for future in futures:
+                future.add_done_callback(done.put)
+            for future in futures:
+                while not future.done():  # Ctrl-C may get lost in a wait without end
+                    with suppress(Empty):
+                        done.get(timeout=LOOK_SECONDS)
+                yield future.result()
+        except BaseException:
             broken_off()
+            team.shutdown(wait=False, cancel_futures=True)
             raise
 
 
