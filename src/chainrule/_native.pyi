@@ -11,6 +11,7 @@ def bfloat16_tiles() -> bool: ...
 def words(seed: int, counter: int, stream: int, n: int) -> NDArray[np.uint32]: ...
 def halves(seed: int, counter: int, stream: int, n: int) -> NDArray[np.uint16]: ...
 def permutation(seed: int, counter: int, stream: int, n: int) -> NDArray[np.int64]: ...
+def shuffle(generator: Any, rows: NDArray[np.int64]) -> None: ...
 
 testing: ModuleType  # kernels by themselves, for tests
 
@@ -22,46 +23,23 @@ class Plan32:
         batch_size: int,
     ) -> None: ...
     def write(self, buffer: int, values: NDArray[Any]) -> None: ...
-    def read(self, buffer: int, rows: int, columns: int) -> NDArray[np.float32]: ...
-    def read_integers(self, buffer: int, rows: int) -> NDArray[np.int64]: ...
+    def read(self, wanted: list[tuple[int, int, NDArray[Any]]]) -> None: ...
     def run(
         self,
         rows: list[tuple[int, NDArray[Any]]],
         columns: list[tuple[int, NDArray[Any]]],
-        order: NDArray[np.int64],
+        orders: NDArray[np.int64],
         batch_size: int,
         first: int,
         last: int,
         summed: list[int],
         sums: list[float],
+        wanted: list[tuple[int, NDArray[Any]]],
         kept: bool,
         threads: int,
         interruptible: bool,
     ) -> list[float]: ...
 
-class Plan64:
-    def __init__(
-        self,
-        spaces: list[tuple[str, int, int]],
-        instructions: list[tuple[Any, ...]],
-        batch_size: int,
-    ) -> None: ...
-    def write(self, buffer: int, values: NDArray[Any]) -> None: ...
-    def read(self, buffer: int, rows: int, columns: int) -> NDArray[np.float64]: ...
-    def read_integers(self, buffer: int, rows: int) -> NDArray[np.int64]: ...
-    def run(
-        self,
-        rows: list[tuple[int, NDArray[Any]]],
-        columns: list[tuple[int, NDArray[Any]]],
-        order: NDArray[np.int64],
-        batch_size: int,
-        first: int,
-        last: int,
-        summed: list[int],
-        sums: list[float],
-        kept: bool,
-        threads: int,
-        interruptible: bool,
-    ) -> list[float]: ...
+class Plan64(Plan32): ...  # the same for float64
 
 def default_threads() -> int: ...

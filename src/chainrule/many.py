@@ -216,7 +216,8 @@ class _Pool:
             self._told.append(NetworkEvent(number, name, event))
             return self._reason
 
-        settings = {**job.settings, "callbacks": [*job.settings.get("callbacks", ()), hear]}
+        own = job.settings.get("callbacks", ())
+        settings = {"ahead": not own, **job.settings, "callbacks": [*own, hear]}
         try:
             return job.model.fit(
                 self._narrow(job.x, job.model),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +40,21 @@ class Schedule:
         """
         return state
 
+    @property
+    def foreseeable(self) -> bool:
+        """Whether the rates of several epochs can be asked for at once, before the first is over."""
+        return type(self).after_epoch is Schedule.after_epoch
+
 
 @dataclass(frozen=True)
 class FunctionSchedule(Schedule):
-    """A user's function: an array of step numbers in, an array of learning rates out."""
+    """A user's function: an array of step numbers in, an array of learning rates out.
+
+    It is asked for one epoch at a time.
+    """
 
     function: Callable[[Steps], Any]
+    foreseeable: ClassVar[bool] = False
 
     def __call__(self, step: Steps, *, steps_per_epoch: int, total_steps: int) -> Steps:
         rates = np.asarray(self.function(step), dtype=np.float64)
@@ -257,6 +266,10 @@ class WarmUp(Schedule):
 
     def after_epoch(self, state: State, loss: float) -> State:
         return self._after.after_epoch(state, loss)
+
+    @property
+    def foreseeable(self) -> bool:
+        return self._after.foreseeable
 
     @property
     def _after(self) -> Schedule:

@@ -10,6 +10,9 @@ import sklearn.neural_network as theirs
 from sklearn.datasets import load_diabetes, load_digits
 
 from chainrule import estimators as ours
+from chainrule.estimators.stochastic import shuffle
+from chainrule.estimators.trainer import Trainer
+from chainrule.training import loop
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -243,3 +246,45 @@ def test_no_random_state_draws_from_numpys_global_one():
 def test_the_ends_of_momentums_range_repeat(momentum):
     settings = {"solver": "sgd", "momentum": momentum, "max_iter": 5}
     assert_the_same_run(*fitted("MLPClassifier", PIXELS, CLASSES, **settings), PIXELS)
+
+
+# --- epochs that are run several at a time ---
+
+
+@pytest.mark.parametrize("bits", [np.random.MT19937, np.random.PCG64])
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, 64, 65, 1797])
+def test_rows_are_shuffled_as_numpy_does(rows, bits):
+    mine, theirs_ = (np.random.RandomState(bits(7)) for _ in range(2))
+    found, expected = np.arange(rows), np.arange(rows)
+    for _ in range(3):
+        shuffle(mine, found)
+        theirs_.shuffle(expected)
+        np.testing.assert_array_equal(found, expected)
+    assert mine.randint(1 << 30) == theirs_.randint(1 << 30)  # as many numbers were drawn
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"tol": 1e-3},
+        {"tol": 1e-3, "n_iter_no_change": 1},
+        {"tol": 1e-2, "n_iter_no_change": 3, "solver": "sgd", "learning_rate": "adaptive"},
+        {"tol": 1e-3, "solver": "sgd", "learning_rate": "constant", "learning_rate_init": 0.1},
+        {"max_iter": 13},
+    ],
+)
+def test_a_run_ends_in_the_same_epoch_however_many_are_run_at_a_time(settings, monkeypatch):
+    monkeypatch.setattr(loop, "PROGRESS_SECONDS", 1e6)  # as on a machine that is never slow
+    counts = []
+    inner = Trainer.epochs
+
+    def epochs(self, examples, orders, *rest, **named):
+        counts.append(len(orders))
+        return inner(self, examples, orders, *rest, **named)
+
+    monkeypatch.setattr(Trainer, "epochs", epochs)
+    settings = {"hidden_layer_sizes": (8,), "max_iter": 200, **settings}
+    mine, reference = fitted("MLPClassifier", PIXELS, CLASSES, **settings)
+    assert_the_same_run(mine, reference, PIXELS)
+    assert sum(counts) == mine.n_iter_
+    assert max(counts) == min(loop.AHEAD_EPOCHS, mine.n_iter_no_change + 1)

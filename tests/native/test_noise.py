@@ -22,6 +22,7 @@ lengths = st.sampled_from((0, 1, 2, 3, 7, 8, 15, 16, 17, 33))
 widths = st.sampled_from((4, 8, 16, 32))
 real_types = st.sampled_from([np.float32, np.float64])
 words64 = st.integers(0, 2**64 - 1)
+sets = st.sampled_from(_native.instruction_sets())
 streams = st.integers(0, 2**32 - 1)
 sizes = st.tuples(st.integers(0, 9), st.integers(1, 7), st.integers(1, 7), st.integers(1, 3))
 
@@ -35,11 +36,47 @@ def cuts_of(data: st.DataObject, rows: int) -> list[int]:
     return sorted(data.draw(st.lists(st.integers(0, rows), max_size=3)))
 
 
-def normal_panels(dtype: Any) -> Any:
-    return getattr(testing, f"normal_panels{8 * np.dtype(dtype).itemsize}")
+def of_type(name: str, dtype: Any) -> Any:
+    return getattr(testing, f"{name}{8 * np.dtype(dtype).itemsize}")
 
 
-@given(words64, words64, streams, real_types, lengths, lengths, widths, st.data())
+@given(
+    words64,
+    words64,
+    streams,
+    st.one_of(st.sampled_from((0.0, 0.5, 0.2, 1 - 2.0**-16)), st.floats(0, 0.99)),
+    real_types,
+    lengths,
+    lengths,
+    st.data(),
+)
+def test_dropout_masks_are_those_of_the_reference(
+    seed: int,
+    counter: int,
+    stream: int,
+    rate: float,
+    dtype: Any,
+    rows: int,
+    columns: int,
+    data: st.DataObject,
+) -> None:
+    isa, key, cuts = data.draw(sets), key_of(seed, counter), cuts_of(data, rows)
+    ours = of_type("dropout_mask", dtype)(isa, key, stream, rate, rows, columns, 0, cuts)
+    kept = random.keep_mask(seed, counter, stream, rows * columns, rate).reshape(rows, columns)
+    expected = kept.astype(dtype) * dtype(1.0 / (1.0 - rate))
+    assert np.array_equal(ours, expected)
+
+
+@pytest.mark.parametrize("isa", _native.instruction_sets())
+@pytest.mark.parametrize("shape", [(3, 1500), (1, 40_000), (700, 10), (257, 513)])
+def test_a_large_mask_is_that_of_the_reference(shape: tuple[int, int], isa: str) -> None:
+    ours = testing.dropout_mask32(isa, key_of(5, 9), 7, 0.3, *shape, 0, [])
+    kept = random.keep_mask(5, 9, 7, shape[0] * shape[1], 0.3).reshape(shape)
+    expected = kept * np.float32(1 / 0.7)
+    assert np.array_equal(ours, expected)
+
+
+@given(words64, words64, streams, real_types, lengths, lengths, sets, st.data())
 def test_normal_numbers_are_those_of_the_reference(
     seed: int,
     counter: int,
@@ -47,32 +84,37 @@ def test_normal_numbers_are_those_of_the_reference(
     dtype: Any,
     rows: int,
     columns: int,
-    panel: int,
+    isa: str,
     data: st.DataObject,
 ) -> None:
     cuts = cuts_of(data, rows)
-    ours = normal_panels(dtype)(key_of(seed, counter), stream, rows, columns, panel, 0, cuts)
+    draw = of_type("normal_numbers", dtype)
+    found = draw(isa, key_of(seed, counter), stream, rows, columns, 0, cuts)
     expected = random.normal(seed, counter, stream, rows * columns, dtype).reshape(rows, columns)
-    found = testing.from_panels(ours, columns)
     assert found.dtype == dtype
     assert np.array_equal(found, expected)
     assert np.array_equal(np.signbit(found), np.signbit(expected))
 
 
+@pytest.mark.parametrize("isa", _native.instruction_sets())
 @pytest.mark.parametrize("shape", [(3, 1501), (1, 40_000), (257, 513)])
-def test_many_normal_numbers_are_those_of_the_reference(shape: tuple[int, int]) -> None:
-    ours = testing.normal_panels64(key_of(5, 9), 7, *shape, 16, 0, [])
+def test_many_normal_numbers_are_those_of_the_reference(shape: tuple[int, int], isa: str) -> None:
+    ours = testing.normal_numbers64(isa, key_of(5, 9), 7, *shape, 0, [])
     expected = random.normal(5, 9, 7, shape[0] * shape[1]).reshape(shape)
-    assert np.array_equal(testing.from_panels(ours, shape[1]), expected)
+    assert np.array_equal(ours, expected)
 
 
-@given(words64, st.integers(0, 40), st.integers(1, 9), st.integers(1, 9))
-def test_a_slice_of_a_batch_gets_its_own_normal_numbers(
-    seed: int, begins: int, rows: int, columns: int
+@given(words64, st.integers(0, 40), st.integers(1, 9), st.integers(1, 9), sets)
+def test_a_slice_of_a_batch_gets_its_own_numbers(
+    seed: int, begins: int, rows: int, columns: int, isa: str
 ) -> None:
-    ours = testing.normal_panels64(key_of(seed, 1), 2, rows, columns, 8, begins, [])
-    whole = random.normal(seed, 1, 2, (begins + rows) * columns).reshape(-1, columns)
-    assert np.array_equal(testing.from_panels(ours, columns), whole[begins:])
+    key, numbers = key_of(seed, 1), (begins + rows) * columns
+    ours = testing.normal_numbers64(isa, key, 2, rows, columns, begins, [])
+    whole = random.normal(seed, 1, 2, numbers).reshape(-1, columns)
+    assert np.array_equal(ours, whole[begins:])
+    mask = testing.dropout_mask64(isa, key, 2, 0.5, rows, columns, begins, [])
+    kept = random.keep_mask(seed, 1, 2, numbers, 0.5).reshape(-1, columns)
+    assert np.array_equal(mask, 2.0 * kept[begins:])
 
 
 def reference(op: Any, images: NDArray[Any], key: NDArray[np.uint32]) -> NDArray[Any]:

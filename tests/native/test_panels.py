@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chainrule import _native, random
+from chainrule import _native
 
 testing = _native.testing
 
@@ -80,46 +80,6 @@ def test_columns_and_integers_are_gathered_too(
         ours = bits("gather_column", dtype)(x, chosen)
         assert np.array_equal(ours, x[chosen, 0].astype(dtype))
     assert np.array_equal(testing.gather_integers(wide, chosen), wide[chosen].astype(np.int64))
-
-
-@given(
-    words64,
-    words64,
-    st.integers(0, 2**32 - 1),
-    st.one_of(st.sampled_from((0.0, 0.5, 0.2, 1 - 2.0**-16)), st.floats(0, 0.99)),
-    real_types,
-    lengths,
-    lengths,
-    widths,
-    st.data(),
-)
-def test_dropout_masks_are_those_of_the_reference(
-    seed: int,
-    counter: int,
-    stream: int,
-    rate: float,
-    dtype: Any,
-    rows: int,
-    columns: int,
-    panel: int,
-    data: st.DataObject,
-) -> None:
-    low = (1 << 32) - 1
-    key = np.array([seed & low, seed >> 32, counter & low, counter >> 32], np.uint32)
-    cuts = sorted(data.draw(st.lists(st.integers(0, rows), max_size=3)))
-    ours = bits("dropout_panels", dtype)(key, stream, rate, rows, columns, panel, cuts)
-    kept = random.keep_mask(seed, counter, stream, rows * columns, rate).reshape(rows, columns)
-    expected = kept.astype(dtype) * dtype(1.0 / (1.0 - rate))
-    assert np.array_equal(ours, in_panels(expected, panel), equal_nan=True)
-
-
-@pytest.mark.parametrize("shape", [(3, 1500), (1, 40_000), (700, 10), (257, 513)])
-def test_a_large_mask_is_that_of_the_reference(shape: tuple[int, int]) -> None:
-    key = np.array([5, 0, 9, 0], np.uint32)
-    ours = testing.dropout_panels32(key, 7, 0.3, *shape, 16, [])
-    kept = random.keep_mask(5, 9, 7, shape[0] * shape[1], 0.3).reshape(shape)
-    expected = kept * np.float32(1 / 0.7)
-    assert np.array_equal(testing.from_panels(ours, shape[1]), expected)
 
 
 def test_a_panel_of_no_known_width_is_refused() -> None:

@@ -25,6 +25,26 @@ def test_native_and_numpy_agree_bit_for_bit(
     assert np.array_equal(ours, reference)
 
 
+@given(
+    seed=words64,
+    counter=words64,
+    stream=st.integers(0, 2**32 - 1),
+    first=st.sampled_from((0, 5, 2**32 - 40)),
+    blocks=st.integers(0, 140),
+)
+def test_the_blocks_of_every_instruction_set_are_the_same(
+    seed: int, counter: int, stream: int, first: int, blocks: int
+) -> None:
+    low = 2**32 - 1
+    counters = np.empty((blocks, 4), np.uint32)
+    counters[:, 0] = (first + np.arange(blocks)) & low
+    counters[:, 1:] = counter & low, counter >> 32, stream
+    expected = random.philox(counters, np.array([seed & low, seed >> 32], np.uint32))
+    for isa in _native.instruction_sets():
+        longs = _native.testing.philox(isa, seed, counter, stream, first, blocks)
+        assert longs.tolist() == expected.astype("<u4").view("<u8").reshape(-1).tolist()
+
+
 @pytest.mark.parametrize("draw", ["words", "halves", "permutation"])
 @pytest.mark.parametrize("n", [1023, 1024, 1025, 65_537, 1_100_003])
 def test_native_and_numpy_agree_on_long_draws(draw: str, n: int) -> None:

@@ -128,12 +128,14 @@ Element element_of(const nb::dlpack::dtype& type) {
 using AnyRows = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 using AnyArray = nb::ndarray<nb::c_contig, nb::device::cpu>;
 using AnyColumn = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
-using Order = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Orders = nb::ndarray<const std::int64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
+// Steps [first, last) of each epoch, of which `orders` has a row; the sums of each, which for the
+// first begin with those given.
 template <class T>
 std::vector<double> run_plan(Runner<T>& runner, const std::vector<std::pair<int, AnyRows>>& rows,
                              const std::vector<std::pair<int, AnyColumn>>& columns,
-                             const Order& order, std::int64_t batch_size, std::int64_t first,
+                             const Orders& orders, std::int64_t batch_size, std::int64_t first,
                              std::int64_t last, const std::vector<int>& summed,
                              std::vector<double> sums,
                              const std::vector<std::pair<int, AnyArray>>& wanted, bool kept,
@@ -154,6 +156,9 @@ std::vector<double> run_plan(Runner<T>& runner, const std::vector<std::pair<int,
             throw nb::type_error("a buffer is read into its own type or int64");
         destinations.push_back({array.data(), buffer});
     }
+    const auto epochs = static_cast<std::int64_t>(orders.shape(0));
+    const auto row_count = static_cast<std::int64_t>(orders.shape(1));
+    sums.resize(epochs * summed.size());
     using clock = std::chrono::steady_clock;
     const auto interrupted = [last = clock::now()]() mutable {
         constexpr auto often_enough = std::chrono::milliseconds(50);
@@ -165,19 +170,28 @@ std::vector<double> run_plan(Runner<T>& runner, const std::vector<std::pair<int,
     };
     try {
         const nb::gil_scoped_release released;
-        runner.run({.sources = sources,
-                    .table = table,
-                    .order = order.data(),
-                    .row_count = static_cast<std::int64_t>(order.shape(0)),
-                    .batch_size = batch_size,
-                    .first = first,
-                    .last = last,
-                    .summed = summed,
-                    .sums = sums.data(),
-                    .wanted = destinations,
-                    .kept = kept,
-                    .interrupted = interruptible ? std::function<bool()>(interrupted) : nullptr},
-                   threads);
+        for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
+            runner.run(
+                {.sources = sources,
+                 .table = table,
+                 .order = orders.data() + epoch * row_count,
+                 .row_count = row_count,
+                 .batch_size = batch_size,
+                 .first = first,
+                 .last = last,
+                 .summed = summed,
+                 .sums = sums.data() + epoch * summed.size(),
+                 .wanted = destinations,
+                 .kept = kept,
+                 .interrupted = interruptible ? std::function<bool()>(interrupted) : nullptr},
+                threads);
+            for (TableColumn& column : table) {  // on to the next epoch's steps
+                if (column.words)
+                    column.words += 4 * (last - first);
+                else
+                    column.numbers += last - first;
+            }
+        }
     } catch (const typename Runner<T>::Interrupted&) {
         throw nb::python_error();  // what the signal's handler raised
     }

@@ -75,9 +75,9 @@ double Instructions<T>::work_of(int number, const Workspace<T>& at) const {
         case Opcode::elementwise:
             return elements(instruction.out) * static_cast<double>(instruction.code.size()) / 8;
         case Opcode::dropout_mask:
-            return elements(instruction.out) * 2;
+            return elements(instruction.out);
         case Opcode::normal_noise:
-            return elements(instruction.out) * 16;
+            return elements(instruction.out) * 6;
         case Opcode::random_flip:
         case Opcode::random_shift:
             return elements(instruction.out) * 2;

@@ -69,12 +69,12 @@ void Instructions<T>::draw(const Instruction& instruction, const Workspace<T>& a
                 key[2] = static_cast<std::uint32_t>(counter % cycle);
                 key[3] = 0;
             }
-            dropout_panels(key.data(), stream, instruction.real, rows, columns, panel_, to,
+            dropout_panels(kernels_, key.data(), stream, instruction.real, rows, columns, to,
                            share.begin, share.end, begins);
             break;
         }
         case Opcode::normal_noise:
-            normal_panels(at.key(instruction.a).data(), stream, rows, columns, panel_, to,
+            normal_panels(kernels_, at.key(instruction.a).data(), stream, rows, columns, to,
                           share.begin, share.end, begins);
             break;
         case Opcode::random_flip:

@@ -3,8 +3,10 @@
 // function of the standard library: the linker keeps one copy of each, and it might be the one of a
 // newer machine.
 #pragma once
+#include "blocks.hpp"
 #include "elementwise.hpp"
 #include "kernels.hpp"
+#include "normals.hpp"
 #include "products.hpp"
 #include "rows.hpp"
 
@@ -32,6 +34,9 @@ constexpr Kernels<T> table = {
     .sparse_cross_entropy = sparse_cross_entropy<T>,
     .column_sum = column_sum<T>,
     .total = total<T>,
+    .philox = philox,
+    .normals = normals,
+    .mask = mask<T>,
 };
 
 extern const Kernels<float> float_table = table<float>;

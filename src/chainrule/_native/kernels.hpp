@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "draw.hpp"
+
 namespace chainrule {
 
 // What one micro-operation does to each element: dst ← f(a, b, c).
@@ -204,6 +206,15 @@ struct Kernels {
     void (*column_sum)(const T* x, int rows, int panel, T* out);
     // Σ of n contiguous elements in one fixed order, in double precision.
     double (*total)(const T* x, std::size_t n);
+
+    PhiloxBlocks philox;  // blocks of random words
+    // Two normal numbers for each two longs, and as many as fill a vector: noise.hpp says how much
+    // room that takes.
+    void (*normals)(const std::uint64_t* longs, int pairs, double* out);
+    // out, a row of panels that are `stride` elements apart: `kept` where a half is at least
+    // `threshold`, else 0. As many halves are read as fill whole panels.
+    void (*mask)(const std::uint16_t* halves, int columns, int threshold, T kept, T* out,
+                 std::size_t stride);
 
     const Bfloat16Tiles* tiles = nullptr;  // null where there are none, and for doubles
 };

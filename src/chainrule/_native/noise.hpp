@@ -1,14 +1,15 @@
-// Random operations beside dropout: normal numbers, and images mirrored or moved, in panels
+// Random operations: dropout masks, normal numbers, and images mirrored or moved, in panels
 // (kernels.hpp). Every bit is that of chainrule/random.py and chainrule/ops/noise.py, on every
 // instruction set. `key` holds the seed, low word and high, and the counter, low and high. Rows
 // [first, last) can be done by themselves; row 0 is row `begins` of what the draw is for.
 #pragma once
+#include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels.hpp"
 #include "panels.hpp"
 #include "philox.hpp"
 
@@ -18,84 +19,66 @@ inline Draw draw_of(const std::uint32_t* key, std::uint32_t stream) {
     return {key[0] | std::uint64_t{key[1]} << 32, key[2] | std::uint64_t{key[3]} << 32, stream};
 }
 
-// c₀ + c₁ x + c₂ x² + …
-template <int n>
-double unfused_polynomial(const double (&c)[n], double x) {
-    double sum = c[n - 1];
-    for (int k = n - 2; k >= 0; --k) sum = sum * x + c[k];
-    return sum;
+// f(row, rows, column, columns) for parts of rows [first, last) with at most `most` elements: some
+// whole rows, or a piece of one.
+template <class F>
+void each_part(int first, int last, int columns, int most, F f) {
+    const int at_once = std::max(1, most / std::max(1, columns));
+    for (int row = first; row < last; row += at_once)
+        for (int column = 0; column < columns; column += most)
+            f(row, std::min(at_once, last - row), column, std::min(most, columns - column));
 }
 
-// ln x for x in (0, 1].
-inline double unfused_log(double x) {
-    static constexpr double c[] = {0.6666666666666735, 0.39999999999412894, 0.28571428742823307,
-                                   0.2222219852475268, 0.18183567024972722, 0.15313977088477038,
-                                   0.14796726977216607};
-    constexpr double root_half = 0.7071067811865476;
-    constexpr double ln2 = 0.6931471805598903, ln2_low = 5.497923018708371e-14;
-    const auto bits = std::bit_cast<std::uint64_t>(x);
-    int exponent = static_cast<int>(bits >> 52) - 1022;
-    double fraction = std::bit_cast<double>((bits & ((std::uint64_t{1} << 52) - 1)) |
-                                            std::uint64_t{1022} << 52);  // in [½, 1)
-    if (fraction < root_half) {
-        fraction *= 2;
-        --exponent;
-    }
-    const double f = fraction - 1, e = exponent;
-    const double s = f / (2 + f), z = s * s, half = 0.5 * f * f;
-    const double rest = s * (z * unfused_polynomial(c, z) + half) + e * ln2_low;
-    return e * ln2 + (f - (half - rest));
-}
+inline constexpr int drawn_at_once = 512;  // elements; whole panels
 
-struct Pair {
-    double first, second;
-};
-
-// Two normal numbers from the four words of a block.
-inline Pair normal_pair(const std::array<std::uint32_t, 4>& words) {
-    static constexpr double sine_of[] = {1.5707963267948966,    -0.6459640975062443,
-                                         0.07969262624603957,   -0.004681754132282415,
-                                         0.0001604411502916307, -3.5986417543874945e-06,
-                                         5.6337210053764296e-08};
-    static constexpr double cosine_of[] = {-1.2337005501361697,    0.25366950790104736,
-                                           -0.020863480763324355,  0.0009192602743150056,
-                                           -2.52020374662165e-05,  4.7106282674575917e-07,
-                                           -6.3232248772507335e-09};
-    const auto uniform = [&](int i) {
-        const std::uint64_t both = words[i] | std::uint64_t{words[i + 1]} << 32;
-        return static_cast<double>(static_cast<std::int64_t>(both >> 11)) * 0x1p-53;
-    };
-    const double radius = std::sqrt(-2.0 * unfused_log(1.0 - uniform(0)));
-    const double turns = 4.0 * uniform(2);
-    const int quarter = static_cast<int>(turns + 0.5);  // nearest
-    const double r = turns - quarter, z = r * r;
-    const double cosine = 1.0 + z * unfused_polynomial(cosine_of, z);
-    const double sine = r * unfused_polynomial(sine_of, z);
-    const bool swapped = quarter & 1;
-    const double c = swapped ? sine : cosine, s = swapped ? cosine : sine;
-    return {radius * ((quarter + 1) & 2 ? -c : c), radius * (quarter & 2 ? -s : s)};
+// Rows [first, last) of a dropout mask of rows × columns in panels: 1/(1 − rate), or 0 for element
+// i in C order where half i of the draw is below round(rate·65536).
+template <class T>
+void dropout_panels(const Kernels<T>& kernels, const std::uint32_t* key, std::uint32_t stream,
+                    double rate, int rows, int columns, T* to, int first, int last,
+                    int begins = 0) {
+    constexpr int of_block = 8, widest_panel = 32;
+    const Draw draw = draw_of(key, stream);
+    const auto threshold = static_cast<int>(std::nearbyint(rate * 65536));  // a half to even
+    const T kept = static_cast<T>(1.0 / (1.0 - rate));
+    const auto panel = static_cast<std::size_t>(kernels.panel_width), stride = rows * panel;
+    std::array<std::uint16_t, drawn_at_once + of_block + widest_panel> halves{};
+    each_part(first, last, columns, drawn_at_once, [&](int row, int count, int column, int width) {
+        const std::uint64_t element = (static_cast<std::uint64_t>(begins) + row) * columns + column;
+        const auto skipped = static_cast<int>(element % of_block);
+        philox_words(kernels.philox, draw, element / of_block, skipped + count * width,
+                     halves.data());
+        for (int i = 0; i < count; ++i)
+            kernels.mask(halves.data() + skipped + i * width, width, threshold, kept,
+                         to + (row + i) * panel + static_cast<std::size_t>(column) * rows, stride);
+    });
 }
 
 // Rows [first, last) of to, rows × columns in panels ← normal numbers
 template <class T>
-void normal_panels(const std::uint32_t* key, std::uint32_t stream, int rows, int columns, int panel,
-                   T* to, int first, int last, int begins = 0) {
+void normal_panels(const Kernels<T>& kernels, const std::uint32_t* key, std::uint32_t stream,
+                   int rows, int columns, T* to, int first, int last, int begins = 0) {
+    constexpr int of_block = 2, widest_vector = 8;
     const Draw draw = draw_of(key, stream);
-    with_panel(panel, [=](auto width) {
-        const auto place = [=](int r, int column) {
-            return (static_cast<std::size_t>(column / width) * rows + r) * width + column % width;
-        };
-        for (int r = first; r < last; ++r) {
-            // Row r begins at an odd element where the one before it took half a pair.
-            const std::uint64_t begin = (static_cast<std::uint64_t>(begins) + r) * columns;
-            std::uint64_t pair = begin / 2;
-            for (int column = -static_cast<int>(begin % 2); column < columns; column += 2, ++pair) {
-                const Pair drawn =
-                    normal_pair(philox_block(draw, static_cast<std::uint32_t>(pair)));
-                if (column >= 0) to[place(r, column)] = static_cast<T>(drawn.first);
-                if (column + 1 < columns) to[place(r, column + 1)] = static_cast<T>(drawn.second);
-            }
-        }
+    std::array<std::uint64_t, drawn_at_once + of_block * widest_vector> longs{};
+    std::array<double, drawn_at_once + of_block * widest_vector> numbers;
+    with_panel(kernels.panel_width, [&](auto panel) {
+        each_part(first, last, columns, drawn_at_once,
+                  [&](int row, int count, int column, int width) {
+                      const std::uint64_t element =
+                          (static_cast<std::uint64_t>(begins) + row) * columns + column;
+                      const auto skipped = static_cast<int>(element % of_block);
+                      const int pairs = (skipped + count * width + 1) / of_block;
+                      kernels.philox(draw, static_cast<std::uint32_t>(element / of_block), pairs,
+                                     longs.data());
+                      kernels.normals(longs.data(), pairs, numbers.data());
+                      for (int i = 0; i < count; ++i)
+                          each_panel<panel>(rows, width, [&](int from, std::size_t place, auto n) {
+                              convert(numbers.data() + skipped + i * width + from, n,
+                                      to + static_cast<std::size_t>(row + i) * panel +
+                                          static_cast<std::size_t>(column) * rows + place);
+                          });
+                  });
     });
 }
 

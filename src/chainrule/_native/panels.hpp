@@ -9,7 +9,6 @@
 #include <stdexcept>
 #include <type_traits>
 
-#include "philox.hpp"
 #include "plan.hpp"
 
 namespace chainrule {
@@ -167,54 +166,6 @@ void gather_column(const void* data, Element element, const std::int64_t* chosen
         each_row(elements, 1, chosen, first, last,
                  [=](int i, const auto* row) { to[i] = static_cast<T>(*row); });
     });
-}
-
-// out ← the 16-bit halves of the blocks from `block` on: n of them, rounded up to whole blocks.
-inline void block_halves(const Draw& draw, std::uint64_t block, int n, std::uint16_t* out) {
-    for (int start = 0; start < n; start += 8, ++block) {
-        const auto words = philox_block(draw, static_cast<std::uint32_t>(block));
-        for (int i = 0; i < 8; ++i)
-            out[start + i] = static_cast<std::uint16_t>(words[i / 2] >> (16 * (i % 2)));
-    }
-}
-
-// Elements of a dropout mask at once, whole panels; halves of one Philox block.
-inline constexpr int mask_chunk = 512, block_group = 8;
-
-// Rows [first, last) of a dropout mask of rows × columns in panels: 1/(1 − rate), or 0 for element
-// i in C order where half i of the draw is below round(rate·65536). `key` holds the seed, low word
-// and high, and the counter, low and high. The mask's row 0 is row `begins` of the whole draw.
-template <class T>
-void dropout_panels(const std::uint32_t* key, std::uint32_t stream, double rate, int rows,
-                    int columns, int panel, T* to, int first, int last, int begins = 0) {
-    const Draw draw{key[0] | std::uint64_t{key[1]} << 32, key[2] | std::uint64_t{key[3]} << 32,
-                    stream};
-    const auto threshold = static_cast<int>(std::nearbyint(rate * 65536));  // a half to even
-    const T kept = static_cast<T>(1.0 / (1.0 - rate));
-    with_panel(panel, [=](auto width) {
-        for (int r = first; r < last; ++r)
-            for (int begin = 0; begin < columns; begin += mask_chunk) {
-                const int count = std::min(mask_chunk, columns - begin);
-                const std::uint64_t element =
-                    (static_cast<std::uint64_t>(begins) + r) * columns + begin;
-                const int skipped = static_cast<int>(element % block_group);
-                std::array<std::uint16_t, mask_chunk + 2 * block_group> halves;
-                block_halves(draw, element / block_group, skipped + count, halves.data());
-                T* target = to + static_cast<std::size_t>(r) * width +
-                            static_cast<std::size_t>(begin) * rows;
-                each_panel<width>(rows, count, [&](int column, std::size_t place, auto n) {
-                    const std::uint16_t* half = halves.data() + skipped + column;
-                    for (int i = 0; i < n; ++i)
-                        target[place + i] = half[i] >= threshold ? kept : T(0);
-                });
-            }
-    });
-}
-
-template <class T>
-void dropout_panels(const std::uint32_t* key, std::uint32_t stream, double rate, int rows,
-                    int columns, int panel, T* to) {
-    dropout_panels(key, stream, rate, rows, columns, panel, to, 0, rows);
 }
 
 }  // namespace chainrule

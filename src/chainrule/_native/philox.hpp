@@ -7,17 +7,13 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <numeric>
 #include <vector>
 
-namespace chainrule {
+#include "draw.hpp"
 
-// A draw: the seed is the key; counter and stream fill the upper three words of Philox's counter.
-struct Draw {
-    std::uint64_t seed;
-    std::uint64_t counter;
-    std::uint32_t stream;
-};
+namespace chainrule {
 
 // The four words of one block of a draw.
 inline std::array<std::uint32_t, 4> philox_block(const Draw& draw, std::uint32_t block) {
@@ -40,34 +36,30 @@ inline std::array<std::uint32_t, 4> philox_block(const Draw& draw, std::uint32_t
     return {c0, c1, c2, c3};
 }
 
-// out (n): the first n 32-bit words of the draw.
-inline void philox_words(const Draw& draw, std::uint32_t* out, std::size_t n) {
-    const std::size_t whole = n / 4;
-    for (std::size_t b = 0; b < whole; ++b) {
-        const auto block = philox_block(draw, static_cast<std::uint32_t>(b));
-        std::copy(block.begin(), block.end(), out + 4 * b);
-    }
-    if (n % 4 != 0) {
-        const auto block = philox_block(draw, static_cast<std::uint32_t>(whole));
-        std::copy_n(block.begin(), n % 4, out + 4 * whole);
-    }
-}
-
-// out (n): the first n 16-bit numbers, each word's low half first.
-inline void philox_halves(const Draw& draw, std::uint16_t* out, std::size_t n) {
-    for (std::size_t start = 0; start < n; start += 8) {
-        const auto block = philox_block(draw, static_cast<std::uint32_t>(start / 8));
-        const std::size_t stop = std::min<std::size_t>(8, n - start);
-        for (std::size_t i = 0; i < stop; ++i) {
-            out[start + i] = static_cast<std::uint16_t>(block[i / 2] >> (16 * (i % 2)));
-        }
+// out (n): the words from block `first` on, or their halves (Word: 32 or 16 bits), low half first.
+template <class Word>
+void philox_words(PhiloxBlocks drawn, const Draw& draw, std::uint64_t first, std::size_t n,
+                  Word* out) {
+    constexpr std::size_t at_once = 128, of_long = sizeof(std::uint64_t) / sizeof(Word);
+    std::array<std::uint64_t, at_once> longs;
+    for (std::size_t done = 0; done < n; done += at_once * of_long, first += at_once / 2) {
+        const std::size_t count = std::min(at_once * of_long, n - done);
+        const std::size_t blocks = (count + 2 * of_long - 1) / (2 * of_long);
+        drawn(draw, static_cast<std::uint32_t>(first), blocks, longs.data());
+        if constexpr (std::endian::native == std::endian::little)
+            std::memcpy(out + done, longs.data(), count * sizeof(Word));
+        else
+            for (std::size_t i = 0; i < count; ++i)
+                out[done + i] =
+                    static_cast<Word>(longs[i / of_long] >> (8 * sizeof(Word) * (i % of_long)));
     }
 }
 
 // out (n): the row numbers 0 ... n - 1 in random order: keys of random high bits and the row number
 // in the low ones, in ascending order. A radix sort by about as many leading bits as n has puts
 // nearly every key in its place; one insertion sort over all of them does the rest.
-inline void philox_permutation(const Draw& draw, std::int64_t* out, std::size_t n) {
+inline void philox_permutation(PhiloxBlocks drawn, const Draw& draw, std::size_t n,
+                               std::int64_t* out) {
     if (n == 0) return;
     constexpr int digit_bits = 10;
     constexpr std::size_t digits = std::size_t{1} << digit_bits;
@@ -75,14 +67,10 @@ inline void philox_permutation(const Draw& draw, std::int64_t* out, std::size_t 
     const std::uint64_t row_mask = (std::uint64_t{1} << row_bits) - 1;
     const int passes = (row_bits + digit_bits - 1) / digit_bits;
 
-    std::vector<std::uint64_t> keys(n), sorted(n);
-    for (std::size_t row = 0; row < n; row += 2) {
-        const auto block = philox_block(draw, static_cast<std::uint32_t>(row / 2));
-        const std::uint64_t first = std::uint64_t{block[1]} << 32 | block[0];
-        const std::uint64_t second = std::uint64_t{block[3]} << 32 | block[2];
-        keys[row] = (first & ~row_mask) | row;
-        if (row + 1 < n) keys[row + 1] = (second & ~row_mask) | (row + 1);
-    }
+    std::vector<std::uint64_t> keys(n + n % 2), sorted(n);
+    drawn(draw, 0, keys.size() / 2, keys.data());
+    keys.resize(n);
+    for (std::size_t row = 0; row < n; ++row) keys[row] = (keys[row] & ~row_mask) | row;
     for (int shift = 64 - passes * digit_bits; shift < 64; shift += digit_bits) {
         std::array<std::size_t, digits> place{};
         for (const std::uint64_t key : keys) ++place[(key >> shift) % digits];

@@ -280,28 +280,37 @@ auto gather_column(const Matrix<E>& data, const Items<std::int64_t>& chosen) {
     return out;
 }
 
-template <typename T>
-auto dropout_panels(const Items<std::uint32_t>& key, std::uint32_t stream, double rate, int rows,
-                    int columns, int panel, const std::vector<int>& cuts) {
-    if (key.shape(0) != 4) throw nb::value_error("a key has four words");
-    auto out = laid_out<T>(rows, columns, panel);
-    in_pieces(rows, cuts, [&](int first, int last) {
-        chainrule::dropout_panels(key.data(), stream, rate, rows, columns, panel, out.data(), first,
-                                  last);
-    });
+inline auto philox(const std::string& isa, std::uint64_t seed, std::uint64_t counter,
+                   std::uint32_t stream, std::uint32_t first, std::size_t blocks) {
+    auto out = new_array<std::uint64_t>({2 * blocks});
+    kernels_of<float>(isa).philox({seed, counter, stream}, first, blocks, out.data());
     return out;
 }
 
 template <typename T>
-auto normal_panels(const Items<std::uint32_t>& key, std::uint32_t stream, int rows, int columns,
-                   int panel, int begins, const std::vector<int>& cuts) {
+auto dropout_mask(const std::string& isa, const Items<std::uint32_t>& key, std::uint32_t stream,
+                  double rate, int rows, int columns, int begins, const std::vector<int>& cuts) {
     if (key.shape(0) != 4) throw nb::value_error("a key has four words");
-    auto out = laid_out<T>(rows, columns, panel);
+    const auto& kernels = kernels_of<T>(isa);
+    Panels<T> out(rows, columns, kernels.panel_width);
     in_pieces(rows, cuts, [&](int first, int last) {
-        chainrule::normal_panels(key.data(), stream, rows, columns, panel, out.data(), first, last,
-                                 begins);
+        dropout_panels(kernels, key.data(), stream, rate, rows, columns, out.data.data(), first,
+                       last, begins);
     });
-    return out;
+    return out.array();
+}
+
+template <typename T>
+auto normal_numbers(const std::string& isa, const Items<std::uint32_t>& key, std::uint32_t stream,
+                    int rows, int columns, int begins, const std::vector<int>& cuts) {
+    if (key.shape(0) != 4) throw nb::value_error("a key has four words");
+    const auto& kernels = kernels_of<T>(isa);
+    Panels<T> out(rows, columns, kernels.panel_width);
+    in_pieces(rows, cuts, [&](int first, int last) {
+        normal_panels(kernels, key.data(), stream, rows, columns, out.data.data(), first, last,
+                      begins);
+    });
+    return out.array();
 }
 
 // Images (rows, height, width, channels), mirrored or moved, in panels on the way.
@@ -403,6 +412,15 @@ void define_gathers(nb::module_& m) {
 }
 
 template <typename T>
+void define_draws(nb::module_& m, const std::string& bits) {
+    const char* doc = "See noise.hpp.";
+    m.def(("dropout_mask" + bits).c_str(), dropout_mask<T>, "isa"_a, "key"_a, "stream"_a, "rate"_a,
+          "rows"_a, "columns"_a, "begins"_a, "cuts"_a, doc);
+    m.def(("normal_numbers" + bits).c_str(), normal_numbers<T>, "isa"_a, "key"_a, "stream"_a,
+          "rows"_a, "columns"_a, "begins"_a, "cuts"_a, doc);
+}
+
+template <typename T>
 void define_images(nb::module_& m) {
     const char* doc = "See noise.hpp.";
     m.def("flip_panels", flip_panels<T>, "key"_a, "stream"_a, "images"_a, "axis"_a, "panel"_a,
@@ -440,15 +458,10 @@ inline void define_testing(nb::module_& m) {
     define_gathers<double>(m);
     define_gathers<std::uint8_t>(m);
     define_gathers<std::int64_t>(m);
-    const char* doc = "See panels.hpp.";
-    m.def("dropout_panels32", dropout_panels<float>, "key"_a, "stream"_a, "rate"_a, "rows"_a,
-          "columns"_a, "panel"_a, "cuts"_a, doc);
-    m.def("dropout_panels64", dropout_panels<double>, "key"_a, "stream"_a, "rate"_a, "rows"_a,
-          "columns"_a, "panel"_a, "cuts"_a, doc);
-    m.def("normal_panels32", normal_panels<float>, "key"_a, "stream"_a, "rows"_a, "columns"_a,
-          "panel"_a, "begins"_a, "cuts"_a, "See noise.hpp.");
-    m.def("normal_panels64", normal_panels<double>, "key"_a, "stream"_a, "rows"_a, "columns"_a,
-          "panel"_a, "begins"_a, "cuts"_a, "See noise.hpp.");
+    m.def("philox", philox, "isa"_a, "seed"_a, "counter"_a, "stream"_a, "first"_a, "blocks"_a,
+          "Two longs of each block: see draw.hpp.");
+    define_draws<float>(m, "32");
+    define_draws<double>(m, "64");
     define_images<float>(m);
     define_images<double>(m);
     nb::class_<chainrule::Team>(m, "Team", "See team.hpp.")

@@ -120,6 +120,19 @@ class Runner(Protocol):
         epoch's sums have the same bits however it is cut into pieces.
         """
 
+    def epochs(
+        self,
+        data: Mapping[Input, Array],
+        orders: Array,
+        batch_size: int,
+        table: Mapping[Input, Array],
+    ) -> list[dict[str, float]]:
+        """Run whole epochs one after another; the sums of each.
+
+        `orders` (epochs, rows) is the order of the rows in each; the table's columns have the entries of the
+        first epoch's steps, then those of the second's, and so on.
+        """
+
     def blocks(self, data: Mapping[Input, Array], block: int = ...) -> dict[str, Array]:
         """Run on all rows, `block` at a time; the outputs' arrays joined along the rows."""
 

@@ -130,6 +130,19 @@ class ReferenceRunner:
                 found[name] += float(array)
         return found
 
+    def epochs(
+        self,
+        data: Mapping[Input, Array],
+        orders: Array,
+        batch_size: int,
+        table: Mapping[Input, Array],
+    ) -> list[dict[str, float]]:
+        found = []
+        for i, order in enumerate(orders):
+            own = {leaf: np.split(column, len(orders))[i] for leaf, column in table.items()}
+            found.append(self.steps(data, order, batch_size, own))
+        return found
+
     def blocks(self, data: Mapping[Input, Array], block: int = 4096) -> dict[str, Array]:
         rows = row_count(data, self.program)
         parts = [

@@ -45,15 +45,22 @@ class Descent:
         rate = self.rule if isinstance(self.rule, Schedule) else self.learning_rate_init
         return replace(self.optimizer, learning_rate=rate)
 
-    def rates(self, steps: int, epochs: int) -> Array:
-        """The learning rates of the next epoch's steps."""
+    @property
+    def foreseeable(self) -> bool:
+        """Whether the rates of several epochs can be asked for at once."""
         if isinstance(self.rule, Schedule):
-            numbers = np.arange(self.updates, self.updates + steps, dtype=np.float64)
+            return self.rule.foreseeable
+        return self.rule != "invscaling"  # "adaptive" is changed from outside
+
+    def rates(self, steps: int, epochs: int, count: int = 1) -> Array:
+        """The learning rates of the steps of the next epoch, or the next few, of so many in all."""
+        if isinstance(self.rule, Schedule):
+            numbers = np.arange(self.updates, self.updates + count * steps, dtype=np.float64)
             rates = self.rule(numbers, steps_per_epoch=steps, total_steps=steps * epochs)
             rates = np.asarray(rates * self.memory.get("scale", 1.0))
             self.learning_rate = float(rates[-1])
             return rates
-        return np.full(steps, self.learning_rate)
+        return np.full(count * steps, self.learning_rate)
 
     def epoch_ends(self, examples_seen: int, monitored: float) -> None:
         """Take in that an epoch is over, with this loss."""

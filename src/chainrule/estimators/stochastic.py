@@ -14,9 +14,11 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
+from chainrule import _native
 from chainrule.engines.program import Array
 from chainrule.estimators.trainer import Examples, Trainer
 from chainrule.training.events import BestSoFar, EpochEnd, Event, Listener, Stopped, TrainingStarted
+from chainrule.training.loop import Pace
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,8 @@ class Run:
         """Epoch after epoch, until nothing improves any more or the limit is reached."""
         me, rows = self.estimator, len(self.order)
         steps = -(-rows // self.batch_size)
-        tell = Teller(me)
+        tell, pace = Teller(me), Pace()
         mixed = np.arange(rows)
-        everything = rows == len(self.examples.y)  # then `order` is that, too
         begun = time.perf_counter()
         held = len(self.held.examples.y) if self.held else 0
         me.n_iter_ = 0
@@ -65,25 +66,30 @@ class Run:
             if self.audience.broken_off():
                 raise KeyboardInterrupt
             epoch_begun = time.perf_counter()
-            if me.shuffle:
-                mixed = mixed[me._random_state.permutation(rows)]
-            rates = me._optimizer.rates(steps, me.max_iter)
-            me.loss_ = self.trainer.epoch(
+            orders = np.empty((self._foreseen(pace, steps), rows), np.int64)
+            for i in range(len(orders)):
+                if me.shuffle:
+                    shuffle(me._random_state, mixed)
+                np.take(self.order, mixed, out=orders[i], mode="clip")
+            rates = me._optimizer.rates(steps, me.max_iter, len(orders))
+            losses = self.trainer.epochs(
                 self.examples,
-                mixed if everything else self.order[mixed],
+                orders,
                 self.batch_size,
                 rates,
                 updates=me._optimizer.updates,
                 seed=getattr(me, "_seed", 0),
             )
-            me._optimizer.updates += steps
-            me.n_iter_ += 1
-            me.t_ += rows
-            me.loss_curve_.append(me.loss_)
-            logs = {"loss": me.loss_, **self._judged()}
-            tell.epoch(me.n_iter_, logs)
-            better = self._count_improvements(logs)
-            me._optimizer.epoch_ends(me.t_, logs.get("val_loss", me.loss_))
+            pace.learn(steps * len(orders), time.perf_counter() - epoch_begun)
+            for me.loss_ in losses:
+                me._optimizer.updates += steps
+                me.n_iter_ += 1
+                me.t_ += rows
+                me.loss_curve_.append(me.loss_)
+                logs = {"loss": me.loss_, **self._judged()}
+                tell.epoch(me.n_iter_, logs)
+                better = self._count_improvements(logs)
+                me._optimizer.epoch_ends(me.t_, logs.get("val_loss", me.loss_))
             if self.audience.listeners:
                 logs["learning_rate"] = float(rates[-1])
                 seconds = time.perf_counter() - epoch_begun
@@ -107,6 +113,16 @@ class Run:
         if me.early_stopping and me.validation_scores_:
             best = int(np.nanargmax([-np.inf, *me.validation_scores_]))
         self._heard(Stopped(me.n_iter_, reason or "", best, time.perf_counter() - begun))
+
+    def _foreseen(self, pace: Pace, steps: int) -> int:
+        """How many epochs can be run in one go: what an earlier one brings cannot change or end the later ones."""
+        me = self.estimator
+        if self.held is not None or self.incremental or self.audience.listeners:
+            return 1
+        if not me._optimizer.foreseeable or hasattr(self.examples.x, "toarray"):
+            return 1
+        patience = me.n_iter_no_change + 1 - me._no_improvement_count
+        return pace.epochs(steps, len(self.order), min(patience, me.max_iter - me.n_iter_))
 
     def _heard(self, event: Event) -> str | None:
         reasons = [listener(event) for listener in self.audience.listeners]
@@ -163,6 +179,16 @@ class Run:
             return reason
         me._no_improvement_count = 0
         return None
+
+
+def shuffle(random_state: np.random.RandomState, rows: Array) -> None:
+    """What `random_state.shuffle(rows)` does, in half the time and without the interpreter's lock."""
+    generator = getattr(random_state, "_bit_generator", None)  # no public name leads to it
+    if generator is None:
+        random_state.shuffle(rows)
+        return
+    with generator.lock:
+        _native.shuffle(generator.capsule, rows)
 
 
 class Teller:

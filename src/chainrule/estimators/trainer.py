@@ -159,30 +159,32 @@ class Trainer(Predictor):
             found[self.step.weight] = examples.weight
         return found
 
-    def epoch(
+    def epochs(
         self,
         examples: Examples,
-        order: Array,
+        orders: Array,
         batch_size: int,
         rates: Array,
         *,
         updates: int,
         seed: int = 0,
-    ) -> float:
-        """One pass over the rows in this order: the mean of the curve's loss over its rows."""
+    ) -> list[float]:
+        """Passes over the rows in these orders (epochs, rows): of each the mean of the curve's loss over its rows.
+
+        Sparse rows are made dense a few batches at a time, and are passed once only.
+        """
         table = self.step.table(self.step.train, rates, updates=updates, seed=seed, counter=updates)
         if not hasattr(examples.x, "toarray"):
-            feed = self._feed(examples)
-            sums = self._train.steps(feed, order, batch_size, table)
-            return sums["loss"] / len(order)
-        sums = {}
+            found = self._train.epochs(self._feed(examples), orders, batch_size, table)
+            return [sums["loss"] / orders.shape[1] for sums in found]
+        (order,), sums = orders, dict[str, float]()
         at_once = max(1, DENSE_BYTES // (8 * examples.x.shape[1] * batch_size))
         for step in range(0, len(rates), at_once):
             chosen = order[step * batch_size : (step + at_once) * batch_size]
             part = {leaf: column[step : step + at_once] for leaf, column in table.items()}
             feed, rows = self._feed(examples.rows(chosen)), np.arange(len(chosen))
             sums = self._train.steps(feed, rows, batch_size, part, sums=sums)
-        return sums["loss"] / len(order)
+        return [sums["loss"] / len(order)]
 
     def loss(self, examples: Examples, block: int = BLOCK) -> float:
         """The mean of the curve's loss over some rows, without penalty, as the network predicts."""

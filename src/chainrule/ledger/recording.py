@@ -91,7 +91,7 @@ def recorded(job: Job, state: State) -> Recording:
     own_steps = not job.step.recipe.optimizer.full_batch
     program = job.step.train if own_steps else job.step.gradient
     clock = replace(job.clock, schedule=job.clock.schedule or job.schedule.initial())
-    order, table, _ = upcoming(replace(job, clock=clock), program, clock.updates + 1)
+    (order,), table, _ = upcoming(replace(job, clock=clock), program, clock.updates + 1)
     if not own_steps:  # L-BFGS takes the rows as they come
         order = job.training.index
     data = {leaf: array[order] for leaf, array in job.training.arrays.items()}

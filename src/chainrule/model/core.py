@@ -103,6 +103,7 @@ class Model(CompiledNetwork):
         tolerance: float | None = None,
         gradient_tolerance: float | None = None,
         threads: int | None = None,
+        ahead: bool = False,
         callbacks: Sequence[Listener | EarlyStopping] = (),
     ) -> Iterator[Event]:
         """Train, yielding events (`TrainingStarted`, `Progress`, `EpochEnd`, `BestSoFar`, `Stopped`).
@@ -127,6 +128,7 @@ class Model(CompiledNetwork):
             epochs=epochs,
             batch_size=batch_size,
             threads=threads,
+            ahead=ahead,
             stopping=stopping,
             tolerance=tolerance,
             gradient_tolerance=gradient_tolerance,
@@ -160,6 +162,8 @@ class Model(CompiledNetwork):
           Σ wᵢ lᵢ / rows of the batch, as in Keras. Class weights are for training rows only.
         - `tolerance`, `gradient_tolerance`: stop when the loss of an epoch changes by less, or the mean ‖∇L‖ of
           its steps is smaller.
+        - `ahead`: let training run some short epochs ahead of what is told of them, which is faster where nobody
+          looks at the weights in between (as without `callbacks`, where it is so unless you say no).
 
         `x` may be a data frame: its columns are then prepared (encoded, filled, standardised) by what the
         training rows show, and `predict` takes frames too. Labels may be text.
@@ -168,6 +172,7 @@ class Model(CompiledNetwork):
         for setting in settings:
             if setting not in known:
                 raise unknown_name("argument of fit", setting, {*known, "verbose"})
+        settings.setdefault("ahead", not callbacks)
         listeners = [printer(), *callbacks] if verbose else list(callbacks)
         for _ in self.training(x, y, callbacks=listeners, **settings):
             pass

@@ -23,6 +23,8 @@ from chainrule.training.step import Step
 from chainrule.training.stopping import EarlyStopping, Watch
 
 PROGRESS_SECONDS = 0.05  # between two Progress events, after which a request to stop is heard
+AHEAD_EPOCHS = 8  # run in one go at most where nobody looks in between,
+AHEAD_ROWS = 1 << 16  # and so many rows altogether: their orders are kept
 JUDGING_BATCH = 1024
 
 Snapshot = dict[Parameter, Array]
@@ -73,7 +75,15 @@ class Job:
     tolerance: float | None = None
     gradient_tolerance: float | None = None
     held_out: str = "no rows are held out"
+    ahead: bool = False  # nobody looks at the model between two epochs
     requests: list[str] = field(default_factory=list)
+
+    @property
+    def foreseeable(self) -> bool:
+        """Whether nothing that an epoch brings can change the next one, or is to be kept."""
+        watched = self.validation is not None or self.stopping is not None
+        tolerances = (self.tolerance, self.gradient_tolerance)
+        return not watched and tolerances == (None, None) and self.schedule.foreseeable
 
     @property
     def steps(self) -> int:
@@ -160,6 +170,17 @@ def train(job: Job) -> Generator[Event, None, None]:
                         last = _snapshot(job)
                     break
                 continue
+            if isinstance(item, list):  # epochs that are well, with nobody who looks in between
+                last, last_epoch = _snapshot(job), epoch + len(item)
+                seconds = (time.perf_counter() - epoch_begun) / len(item)
+                for logs in item:
+                    epoch += 1
+                    yield EpochEnd(epoch, logs, seconds)
+                epoch_begun = time.perf_counter()
+                if job.requests:
+                    reason = job.requests[0]
+                    break
+                continue
             epoch, logs = epoch + 1, {k: v for k, v in item.items() if k != "learning_rate"}
             if judge is not None and job.validation is not None:
                 logs.update(
@@ -223,37 +244,68 @@ def _reason(job: Job, watch: Watch, logs: Mapping[str, float], previous: float) 
     return watch.reason()
 
 
-def _minibatches(job: Job) -> Generator[Progress | dict[str, float], None, None]:
-    """For each epoch some Progress events, then the epoch's means."""
+Means = dict[str, float]
+
+
+def _minibatches(job: Job) -> Generator[Progress | Means | list[Means], None, None]:
+    """For each epoch some Progress events, then the epoch's means.
+
+    Where all that comes is known beforehand and nobody looks, the means of several epochs at once: together
+    they take one call of the engine, one look at the weights, one table of scalars.
+    """
     runner = job.engine.prepare(job.step.train, job.state, job.threads)
-    clock, pace, steps = job.clock, Pace(), job.steps
+    clock, pace, steps, index = job.clock, Pace(), job.steps, job.training.index
     total = clock.updates + steps * job.epochs
     clock.schedule = clock.schedule or job.schedule.initial()
-    for epoch in range(1, job.epochs + 1):
-        order, table, rates = upcoming(job, job.step.train, total)
-        sums: Sums = {}
-        for step, sums in _in_pieces(runner, job, order, table, pace):
-            rows = min(step * job.rows_a_step, len(order))
-            yield Progress(epoch, step, steps, sums["loss"] / rows)
-        clock.steps += steps
-        clock.updates += steps
-        clock.epochs += 1
-        yield {**finished(job.step, sums, len(order)), "learning_rate": float(rates[-1])}
+    ahead = job.ahead and job.foreseeable
+    epoch = 0
+    while epoch < job.epochs:
+        count = pace.epochs(steps, len(index), job.epochs - epoch if ahead else 1)
+        orders, table, rates = upcoming(job, job.step.train, total, count)
+        if count > 1:
+            before, begun = _snapshot(job), time.perf_counter()
+            found = runner.epochs(job.training.arrays, orders, job.rows_a_step, table)
+            pace.learn(count * steps, time.perf_counter() - begun)
+            if _trouble(job, epoch, sum(sums["loss"] for sums in found)):
+                job.state.arrays.update(before)  # again, one by one, up to where it began
+                ahead = False
+                continue
+        else:
+            sums: Sums = {}
+            for step, sums in _in_pieces(runner, job, orders[0], table, pace):
+                rows = min(step * job.rows_a_step, len(index))
+                yield Progress(epoch + 1, step, steps, sums["loss"] / rows)
+            found = [sums]
+        epoch += count
+        clock.steps += count * steps
+        clock.updates += count * steps
+        clock.epochs += count
+        means = [
+            {**finished(job.step, sums, len(index)), "learning_rate": rate}
+            for sums, rate in zip(found, rates[steps - 1 :: steps].tolist(), strict=True)
+        ]
+        yield means if count > 1 else means[0]
 
 
-def upcoming(job: Job, program: Program, total: int) -> tuple[Array, dict[Input, Array], Array]:
-    """The next epoch: its rows in order, the scalars of its steps, and their learning rates.
+def upcoming(
+    job: Job, program: Program, total: int, epochs: int = 1
+) -> tuple[Array, dict[Input, Array], Array]:
+    """The next epochs: the rows of each in order, the scalars of their steps, and the steps' learning rates.
 
     `total` is the number of steps when the training will be over, which some schedules reckon with.
     """
-    clock, steps = job.clock, job.steps
-    order = job.training.index
-    if steps > 1:  # one batch of all rows is the same in any order
-        # random.permutation's rows, several times sooner and without holding the interpreter's lock
-        number = int(random.Stream.PERMUTATION)
-        order = order[_native.permutation(job.seed, clock.epochs, number, len(order))]
+    clock, steps, index = job.clock, job.steps, job.training.index
+    orders = np.empty((epochs, len(index)), np.int64)
+    for i in range(epochs):
+        if steps > 1:
+            # random.permutation's rows, several times sooner and without holding the interpreter's lock
+            number = int(random.Stream.PERMUTATION)
+            drawn = _native.permutation(job.seed, clock.epochs + i, number, len(index))
+            np.take(index, drawn, out=orders[i], mode="clip")
+        else:
+            orders[i] = index  # one batch of all rows is the same in any order
     rates = job.schedule(
-        np.arange(clock.updates, clock.updates + steps, dtype=np.float64),
+        np.arange(clock.updates, clock.updates + epochs * steps, dtype=np.float64),
         steps_per_epoch=steps,
         total_steps=total,
     )
@@ -261,7 +313,7 @@ def upcoming(job: Job, program: Program, total: int) -> tuple[Array, dict[Input,
     table = job.step.table(
         program, rates, updates=clock.updates, seed=job.seed, counter=clock.steps
     )
-    return order, table, rates
+    return orders, table, rates
 
 
 @dataclass
@@ -273,6 +325,10 @@ class Pace:
     def learn(self, steps: int, seconds: float) -> None:
         """Take in how long some steps took."""
         self.steps = max(1, int(steps * min(PROGRESS_SECONDS / max(seconds, 1e-6), 10.0)))
+
+    def epochs(self, steps: int, rows: int, most: int) -> int:
+        """How many epochs of so many steps and rows are run at once, where so many may be."""
+        return max(1, min(most, AHEAD_EPOCHS, AHEAD_ROWS // rows, self.steps // steps))
 
 
 def _in_pieces(

@@ -59,7 +59,7 @@ def case(layers: Layers, rows: int, precision: Any, optimizer: Any = "adam") -> 
     model.compile(optimizer, "sparse_categorical_crossentropy", precision=precision)
     job = model.next_step(x, y)
     job.clock.schedule = job.schedule.initial()
-    order, table, _ = upcoming(job, job.step.train, 1)
+    (order,), table, _ = upcoming(job, job.step.train, 1)
     data = {leaf: array[order] for leaf, array in job.training.arrays.items()}
     scalars = {leaf: column[0] for leaf, column in table.items()}
     return Case(job.step.train, job.state, data, scalars, table)

@@ -30,6 +30,7 @@ void check_all() {
         check_rows(*k, rng);
         check_elementwise(*k, rng);
         check_runner(*k, rng);
+        check_draws(*k);
         if (!fuses(*k)) continue;
         if (fused != nullptr) {
             check_same_products(*fused, *k, rng);

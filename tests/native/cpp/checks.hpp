@@ -34,6 +34,8 @@ template <class T>
 void check_elementwise(const Kernels<T>& k, std::mt19937& rng);
 template <class T>
 void check_runner(const Kernels<T>& k, std::mt19937& rng);
+template <class T>
+void check_draws(const Kernels<T>& k);
 // Two instruction sets with fused multiply-adds: the same bits, but where the length of vectors
 // decides the order of a sum.
 template <class T>

@@ -81,13 +81,19 @@ class NativeRunner:
     ) -> dict[str, float]:
         total = -(-len(order) // batch_size)
         end = total if last is None else min(last, total)
-        names = list(self.program.outputs)
-        before = [(sums or {}).get(name, 0.0) for name in names]
-        current = self._current()
-        with self._turn:
-            self._take(current)
-            found = self._run(data, order, batch_size, table, first, end, names, before)
-        return dict(zip(names, found, strict=True))
+        before = [(sums or {}).get(name, 0.0) for name in self.program.outputs]
+        return self._summed(data, order[None], batch_size, table, first, end, before)[0]
+
+    def epochs(
+        self,
+        data: Mapping[Input, Array],
+        orders: Array,
+        batch_size: int,
+        table: Mapping[Input, Array],
+    ) -> list[dict[str, float]]:
+        steps = -(-orders.shape[1] // batch_size)
+        before = [0.0] * len(self.program.outputs)
+        return self._summed(data, orders, batch_size, table, 0, steps, before)
 
     def blocks(self, data: Mapping[Input, Array], block: int = 4096) -> dict[str, Array]:
         rows = row_count(data, self.program)
@@ -100,7 +106,7 @@ class NativeRunner:
         with self._turn:
             self._take(current)
             steps = -(-rows // block)
-            self._run(data, np.arange(rows), block, {}, 0, steps, collected=collected)
+            self._run(data, np.arange(rows)[None], block, {}, 0, steps, collected=collected)
         return found
 
     def inspect(
@@ -129,19 +135,37 @@ class NativeRunner:
                     found[value] = watching._read(value, rows)
         return {value: np.asarray(found[value]) for value in values}
 
+    def _summed(
+        self,
+        data: Mapping[Input, Array],
+        orders: Array,
+        batch_size: int,
+        table: Mapping[Input, Array],
+        first: int,
+        last: int,
+        before: Sequence[float],
+    ) -> list[dict[str, float]]:
+        """Run these steps of each epoch; the sums of each, the first's added to those `before`."""
+        names = list(self.program.outputs)
+        current = self._current()
+        with self._turn:
+            self._take(current)
+            found = iter(self._run(data, orders, batch_size, table, first, last, names, before))
+        return [{name: next(found) for name in names} for _ in orders]
+
     def _whole(
         self, data: Mapping[Input, Any], scalars: Mapping[Input, Any] | None, *, kept: bool
     ) -> int:
         """Run once on all rows given, and say how many; what has a value for each can be read if `kept`."""
         rows = row_count(data, self.program)
         table = {leaf: np.asarray(value)[None] for leaf, value in (scalars or {}).items()}
-        self._run(data, np.arange(rows), max(rows, 1), table, 0, 1, kept=kept)
+        self._run(data, np.arange(rows)[None], max(rows, 1), table, 0, 1, kept=kept)
         return rows
 
     def _run(
         self,
         data: Mapping[Input, Any],
-        order: Array,
+        orders: Array,
         batch_size: int,
         table: Mapping[Input, Array],
         first: int,
@@ -167,7 +191,7 @@ class NativeRunner:
             sums = self._runner.run(
                 sources,
                 columns,
-                np.ascontiguousarray(order, np.int64),
+                np.ascontiguousarray(orders, np.int64),
                 batch_size,
                 first,
                 last,
