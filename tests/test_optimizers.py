@@ -354,7 +354,7 @@ def test_a_rate_may_be_a_number_a_schedule_or_a_function() -> None:
         (lambda: SGD(-0.1), r"SGD: learning_rate is -0.1, expected a number in \[0, inf\)"),
         (lambda: SGD(math.nan), "learning_rate is nan"),
         (lambda: SGD("fast"), "Unknown schedule 'fast'"),  # type: ignore[arg-type]
-        (lambda: SGD(momentum=1.0), r"momentum is 1.0, expected a number in \[0, 1\)"),
+        (lambda: SGD(momentum=1.1), r"momentum is 1.1, expected a number in \[0, 1\]"),
         (lambda: SGD(nesterov=True), "nesterov needs a momentum above 0"),
         (lambda: Adam(beta_2=1), r"beta_2 is 1, expected a number in \[0, 1\)"),
         (lambda: Adam(epsilon=0.0), r"epsilon is 0.0, expected a number in \(0, inf\)"),

@@ -117,6 +117,7 @@ class SGD(Optimizer):
     """Stochastic gradient descent: Δw = −μ g + ρ Δw₋₁ with ρ = `momentum`, then w ← w + Δw.
 
     With `nesterov`, w ← w − μ g + ρ Δw: the gradient is taken as if after the next momentum step.
+    ρ = 1 forgets no step, which Keras and scikit-learn allow, too.
     Source: Rumelhart, Hinton & Williams (1986); Sutskever et al. (2013) for Nesterov's form.
     """
 
@@ -126,7 +127,7 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check(self, momentum="[0, 1)")
+        check(self, momentum="[0, 1]")
         if self.nesterov and not self.momentum:
             raise UsageError("SGD: nesterov needs a momentum above 0, such as 0.9.")
 

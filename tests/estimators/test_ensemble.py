@@ -1,5 +1,10 @@
 """Several networks as one estimator."""
 
+import pickle
+import signal
+import threading
+import time
+
 import numpy as np
 import pytest
 from sklearn import config_context, get_config
@@ -40,11 +45,23 @@ def test_requests_for_metadata_are_kept():
         }
 
 
-def test_model_refers_to_the_members():
-    model = ensemble().fit(X, Y)
-    with pytest.raises(AttributeError, match=r"no model_ of its own.*estimators_\[0\]\.model_"):
-        model.model_  # noqa: B018
-    assert model.estimators_[0].model_.predict(X).shape == (150, 3)
+@pytest.mark.parametrize("name", ["model_", "coefs_", "intercepts_", "loss_curve_"])
+def test_what_only_members_have_is_looked_for_in_them(name):
+    model = pickle.loads(pickle.dumps(ensemble().fit(X, Y)))
+    sentence = rf"An ensemble has no {name} of its own: .*estimators_\[0\]\.{name} and so on"
+    with pytest.raises(AttributeError, match=sentence):
+        getattr(model, name)
+    assert not hasattr(model, name)
+    assert hasattr(model.estimators_[0], name)
+
+
+def test_other_attributes_that_are_not_there_are_told_of_as_ever():
+    model = ensemble(loss="hinge")
+    for each in (model, model.fit(X, Y)):
+        with pytest.raises(AttributeError, match="'MLPClassifier' object has no attribute 'coef_'"):
+            each.coef_  # noqa: B018
+        with pytest.raises(AttributeError, match="has no attribute 'predict_proba'"):
+            each.predict_proba  # noqa: B018
 
 
 def test_a_warm_start_takes_new_parameters_to_the_members():
@@ -77,6 +94,19 @@ def test_partial_fit_adds_networks_to_a_single_one():
     assert [m.learning_rate_init for m in model.estimators_] == [0.1, 0.1]
 
 
+def test_partial_fit_goes_on_with_each_networks_optimizer():
+    changed = {"learning_rate_init": 0.1, "beta_1": 0.5, "alpha": 1.0}
+    model = ensemble().partial_fit(X, Y, classes=[0, 1, 2])
+    alone = [
+        ensemble(n_ensemble=1, random_state=member.random_state) for member in model.estimators_
+    ]
+    for each in alone:
+        each.partial_fit(X, Y, classes=[0, 1, 2]).set_params(**changed).partial_fit(X, Y)
+    model.set_params(**changed).partial_fit(X, Y)
+    for member, each in zip(model.estimators_, alone, strict=True):
+        np.testing.assert_array_equal(member.coefs_[0], each.coefs_[0])
+
+
 def test_the_very_callbacks_hear_every_member():
     class Listener:
         def __init__(self):
@@ -86,8 +116,88 @@ def test_the_very_callbacks_hear_every_member():
             self.heard.append(event)
 
     listener = Listener()
-    ensemble(callbacks=[listener]).fit(X, Y)
-    assert len([e for e in listener.heard if isinstance(e, events.EpochEnd)]) == 10
+    model = ensemble(callbacks=[listener]).fit(X, Y)
+    for network, member in enumerate(model.estimators_):
+        ends = [
+            e for e in listener.heard if isinstance(e, events.EpochEnd) and e.network == network
+        ]
+        assert [e.logs["loss"] for e in ends] == member.loss_curve_
+    assert model.estimators_[0].loss_curve_ != model.estimators_[1].loss_curve_
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_callbacks_hear_one_event_at_a_time(solver):
+    inside, most = set(), []
+
+    def listen(event):
+        inside.add(event.network)
+        time.sleep(0.005)
+        most.append(len(inside))
+        inside.remove(event.network)
+
+    ensemble(callbacks=[listen], n_ensemble=4, threads=4, solver=solver).fit(X, Y)
+    assert max(most) == 1
+
+
+def test_a_sentence_ends_the_training_of_the_network_it_is_about():
+    def listen(event):
+        return "enough" if (event.network, event.epoch) == (1, 3) else None
+
+    model = ensemble(callbacks=[listen], n_ensemble=3).fit(X, Y)
+    assert [member.n_iter_ for member in model.estimators_] == [5, 3, 5]
+
+
+class Brief(MLPClassifier):
+    """A user's own, with fewer parameters."""
+
+    def __init__(self, depth=2, n_ensemble=2, random_state=0):
+        super().__init__((5,) * depth, n_ensemble=n_ensemble, random_state=random_state)
+        self.depth = depth
+
+
+def test_a_subclass_may_have_parameters_of_its_own():
+    model = Brief(depth=3).set_params(depth=3).fit(X, Y)
+    assert [member.n_layers_ for member in model.estimators_] == [5, 5]
+    assert [member.get_params()["n_ensemble"] for member in model.estimators_] == [1, 1]
+
+
+def interrupted(model):
+    """What becomes of a fit that the user interrupts after a few epochs of two networks."""
+    main, far = threading.get_ident(), []
+
+    def listen(event):
+        if event.epoch == 20 and isinstance(event, events.EpochEnd):
+            far.append(event.network)
+        if len(far) == 2:
+            far.clear()
+            signal.pthread_kill(main, signal.SIGINT)
+
+    return model.set_params(callbacks=[listen], threads=2, tol=0.0, max_iter=200_000).fit(X, Y)
+
+
+def test_an_interrupted_ensemble_keeps_the_networks_that_had_begun():
+    with pytest.warns(UserWarning, match="by user: 2 of 5 networks have been trained") as told:
+        model = interrupted(ensemble(n_ensemble=5, n_iter_no_change=200_000))
+    assert told[-1].filename == __file__
+    assert len(model.estimators_) == 2
+    assert 20 <= model.n_iter_ < 200_000
+    assert model.predict(X).shape == (150,)
+
+
+def test_lbfgs_has_nothing_to_keep_when_interrupted():
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(ensemble(solver="lbfgs", alpha=0.0, max_fun=10**6))
+
+
+def test_an_error_in_one_network_ends_the_others():
+    def listen(event):
+        if event.network == 1:
+            raise RuntimeError("no disk")
+
+    model = ensemble(callbacks=[listen], tol=0.0, max_iter=10**6, n_iter_no_change=10**6)
+    with pytest.raises(RuntimeError, match="no disk"):
+        model.set_params(threads=2).fit(X, Y)
+    assert not hasattr(model, "estimators_")
 
 
 def test_members_are_trained_under_the_callers_configuration():

@@ -76,6 +76,19 @@ def test_rows_of_another_width_are_refused_alike():
     assert str(errors[0]) == str(errors[1])
 
 
+@pytest.mark.parametrize(
+    "settings", [{"learning_rate": "adaptive"}, {"early_stopping": True}], ids=str
+)
+def test_what_is_printed_is_the_same(settings, capsys):
+    printed = []
+    for module in (ours, theirs):
+        model = module.MLPClassifier(solver="sgd", tol=1.0, n_iter_no_change=2, **settings)
+        model.set_params(verbose=True, random_state=0).fit(PIXELS, CLASSES)
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    assert printed[0].endswith("Stopping.\n")
+
+
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 def test_reaching_the_limit_warns_and_converging_does_not(solver):
     for settings, count in (({"max_iter": 2}, 1), ({"max_iter": 500, "tol": 1.0}, 0)):

@@ -3,6 +3,7 @@
 import io
 import pickle
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -71,7 +72,11 @@ def test_dropout_changes_training_but_not_prediction():
     )
 
 
-@pytest.mark.parametrize("settings", [{}, {"batch_norm": True}, {"loss": "hinge"}], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"batch_norm": True}, {"loss": "hinge"}, {"solver": "sgd", "momentum": 1, "max_iter": 2}],
+    ids=str,
+)
 def test_the_model_underneath_predicts_and_saves_the_same(settings, tmp_path):
     model = fitted(**settings)
     model.model_.save(tmp_path / "digits.chainrule")
@@ -91,7 +96,7 @@ def test_batch_norm_goes_on_in_partial_fit_and_refuses_a_batch_of_one_row():
     for _ in range(5):
         model.partial_fit(PIXELS, CLASSES, classes=np.arange(10))
     assert model.loss_curve_[-1] < model.loss_curve_[0]
-    with pytest.raises(ValueError, match="leave one: choose another batch_size"):
+    with pytest.raises(ValueError, match="leave: choose another batch_size, or give more rows"):
         MLPClassifier(batch_norm=True, batch_size=100).fit(PIXELS[:201], CLASSES[:201])
 
 
@@ -108,6 +113,42 @@ def test_validation_data_gives_both_curves_and_is_what_early_stopping_goes_by():
     stopped = MLPClassifier(early_stopping=True, random_state=0, tol=0.0, n_iter_no_change=3)
     stopped.fit(PIXELS[TRAIN], CLASSES[TRAIN], validation_data=held)
     assert stopped.score(*held) == pytest.approx(max(stopped.validation_scores_))
+
+
+@pytest.mark.parametrize(
+    ("y", "held", "sentence"),
+    [
+        (
+            CLASSES,
+            np.c_[CLASSES, CLASSES],
+            r"shape \(600, 2\), but the training rows have one label each",
+        ),
+        (CLASSES, CLASSES + 0.5, "Unknown label type: continuous"),
+        (CLASSES, CLASSES + 1, r"labels that no training row has: \[10\]"),
+        (PIXELS > 0, CLASSES, r"shape \(600,\), but the training rows have several labels each"),
+    ],
+    ids=str,
+)
+def test_validation_data_with_other_labels_are_refused(y, held, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        MLPClassifier(max_iter=1).fit(PIXELS, y, validation_data=(PIXELS, held))
+
+
+def test_scores_that_are_no_numbers_are_told_of():
+    model = MLPClassifier(
+        early_stopping=True, scoring=lambda *_: np.nan, max_iter=2, random_state=0
+    )
+    with pytest.warns(UserWarning, match="the weights are those before the training: look at"):
+        model.fit(PIXELS, CLASSES)
+    assert np.isnan(model.validation_scores_).all()
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_training_that_is_stopped_at_once_has_no_loss(members):
+    model = fitted(callbacks=[lambda _: "no"], n_ensemble=members)
+    assert model.n_iter_ == 0
+    assert np.isnan(model.loss_)
+    assert model.predict(PIXELS).shape == (600,)
 
 
 def test_weights_on_one_side_count_as_ones_on_the_other():
@@ -187,6 +228,41 @@ def test_early_stopping_can_go_by_any_scorer_of_scikit_learn():
     assert model.best_validation_score_ == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("goes_on", ["fit", "partial_fit"])
+def test_a_stochastic_solver_goes_on_where_lbfgs_ended(goes_on):
+    model = fitted(hidden_layer_sizes=(20,), max_iter=1, warm_start=True)
+    model.set_params(solver="lbfgs", hidden_layer_sizes=(10,), warm_start=False, max_iter=50)
+    model.fit(PIXELS, CLASSES).set_params(solver="adam", warm_start=True, max_iter=1)
+    fresh = clone(model).set_params(solver="lbfgs", max_iter=50).fit(PIXELS, CLASSES)
+    fresh.set_params(solver="adam", max_iter=1)
+    for each in (model, fresh):
+        getattr(each, goes_on)(PIXELS, CLASSES)
+        assert each.loss_curve_[-1] < 0.05
+    np.testing.assert_array_equal(model.coefs_[0], fresh.coefs_[0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "data", "warned"),
+    [
+        ({}, None, 1),
+        ({"n_ensemble": 2}, None, 1),
+        ({"solver": "lbfgs", "early_stopping": True}, None, 1),
+        ({"early_stopping": True}, None, 0),
+        ({}, (PIXELS, CLASSES), 0),
+        ({"scoring": None}, None, 0),
+    ],
+    ids=str,
+)
+def test_scoring_without_rows_to_score_is_told_of(settings, data, warned):
+    model = MLPClassifier(**{"scoring": "accuracy", "max_iter": 1, **settings})
+    with warnings.catch_warnings(record=True) as record:
+        warnings.simplefilter("always")
+        model.fit(PIXELS, CLASSES, validation_data=data)
+    told = [w for w in record if "has no rows to score" in str(w.message)]
+    assert len(told) == warned
+    assert all(w.filename == __file__ for w in told)
+
+
 def test_class_weights_are_sample_weights_by_class():
     by_class = {c: 1.0 + c for c in range(10)}
     model = fitted(class_weight=by_class)
@@ -231,6 +307,35 @@ def test_missing_numbers_are_filled_when_asked():
         model.predict(gaps[:, :60])
 
 
+@pytest.mark.parametrize("goes_on", ["fit", "partial_fit"])
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_network_that_goes_on_fills_gaps_from_when_it_is_asked(goes_on, members):
+    gaps = PIXELS.copy()
+    gaps[::2, 20] = np.nan
+    filled = np.where(np.isnan(gaps), gaps[1::2, 20].mean(), gaps)
+    found = []
+    for rows in (gaps, filled):
+        model = fitted(warm_start=True, n_ensemble=members, max_iter=5)
+        getattr(model.set_params(impute=True), goes_on)(rows, CLASSES)
+        found.append(model.predict_proba(rows))
+    np.testing.assert_allclose(*found, rtol=1e-6)
+
+
+def test_gaps_beside_categories_are_filled_from_when_it_is_asked():
+    sex = np.where(PATIENTS[:, 1] > 0, "x", "y")
+    frame = pd.DataFrame({"age": PATIENTS[:, 0], "sex": sex, "bmi": PATIENTS[:, 2]})
+    model = MLPRegressor(max_iter=3, warm_start=True, random_state=0).fit(frame, PROGRESS)
+    frame.loc[::3, "bmi"] = np.nan
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        model.fit(frame, PROGRESS)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        model.set_params(impute=True).predict(frame)
+    model.fit(frame, PROGRESS)
+    filled = frame.fillna({"bmi": frame["bmi"].mean()})
+    np.testing.assert_allclose(model.predict(frame), model.predict(filled))
+    assert model.coefs_[0].shape[0] == 4
+
+
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
 def test_categories_of_a_frame_become_columns(make):
     sex = np.where(PATIENTS[:, 1] > 0, "x", "y")
@@ -241,6 +346,68 @@ def test_categories_of_a_frame_become_columns(make):
     assert model.score(frame, PROGRESS) > 0.3
     other = make({"age": [0.0], "sex": ["unheard of"], "bmi": [0.0]})
     assert np.isfinite(model.predict(other)).all()
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_a_frame_may_hold_nothing_but_categories(make):
+    colours = ["red", "green", "blue"] * 20
+    model = MLPClassifier(max_iter=100, learning_rate_init=0.1, random_state=0)
+    assert (
+        model.fit(make({"colour": colours}), colours).score(make({"colour": colours}), colours) == 1
+    )
+
+
+@pytest.mark.parametrize("unheard_of", ["z", 5, 0.5, True])
+def test_what_no_training_row_had_is_no_category(unheard_of):
+    frame = pd.DataFrame({"age": [1.0, 2, 3, 4], "sex": ["x", "y", "x", "y"]})
+    model = MLPClassifier(max_iter=3, random_state=0).fit(frame, [0, 1, 0, 1])
+    found = model.predict_proba(pd.DataFrame({"age": [1.0], "sex": [unheard_of]}))
+    expected = model.predict_proba(pl.DataFrame({"age": [1.0], "sex": ["?"]}))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_what_is_missing_is_one_category_however_it_is_written():
+    frame = pd.DataFrame({"age": [1.0, 2, 3, 4], "sex": ["x", "y", None, "y"]})
+    model = MLPClassifier(max_iter=3, random_state=0).fit(frame, [0, 1, 0, 1])
+    assert model.coefs_[0].shape[0] == 4
+    for missing in (np.nan, pd.NA, pd.Series([None], dtype="string")):
+        found = model.predict_proba(pd.DataFrame({"age": [3.0], "sex": missing}))
+        np.testing.assert_array_equal(found, model.predict_proba(frame)[[2]])
+
+
+def test_columns_may_be_named_by_numbers():
+    frame = pd.DataFrame({1: PATIENTS[:, 0], 0: np.where(PATIENTS[:, 1] > 0, "x", "y")})
+    model = MLPRegressor(max_iter=3, random_state=0).fit(frame, PROGRESS)
+    assert model.coefs_[0].shape[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sentence"),
+    [
+        (["sax"], r"names 'sax', but X has the columns \['age', 'sex'\]"),
+        ([2], "names column 2, but X has columns 0 to 1"),
+        ([True], "says yes or no of 1 columns, but X has 2"),
+    ],
+    ids=str,
+)
+def test_categories_that_are_no_columns_are_named(chosen, sentence):
+    frame = pd.DataFrame({"age": [1.0, 2, 3, 4], "sex": ["x", "y", "x", "y"]})
+    with pytest.raises(ValueError, match=sentence):
+        MLPClassifier(categorical_features=chosen).fit(frame, [0, 1, 0, 1])
+    with pytest.raises(ValueError, match="give X as a frame, or numbers of columns"):
+        MLPClassifier(categorical_features=["sex"]).fit(PIXELS, CLASSES)
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_dates_are_no_numbers(make):
+    days = pd.date_range("2020-01-01", periods=4).to_pydatetime().tolist()
+    with pytest.raises(TypeError, match="The column 'day' holds dates or times: turn it into"):
+        MLPClassifier().fit(make({"age": [1.0, 2, 3, 4], "day": days}), [0, 1, 0, 1])
+
+
+def test_a_lazy_frame_has_to_be_collected():
+    with pytest.raises(TypeError, match=r"give X\.collect\(\)"):
+        MLPClassifier().fit(pl.DataFrame(PIXELS).lazy(), CLASSES)
 
 
 def test_what_is_no_number_is_refused_beside_categories_too():
@@ -310,6 +477,7 @@ def test_the_number_of_threads_does_not_change_a_bit(threads):
     [
         ({"dropout": 1.0}, r"The 'dropout' parameter of MLPClassifier must be .*Got 1.0 instead"),
         ({"dropout": [0.1, 0.2]}, "a list of 1, one for each hidden layer"),
+        ({"hidden_layer_sizes": (5.5,)}, r"hidden_layer_sizes must be whole numbers, got \[5.5\]"),
         ({"activation": "reluu"}, "The 'activation' parameter .*Got 'reluu' instead"),
         ({"activation": ["relu", "tanh"]}, "lists 2 activations for 1 hidden layers"),
         ({"solver": "adm"}, "The 'solver' parameter .* Got 'adm' instead"),
@@ -321,7 +489,7 @@ def test_the_number_of_threads_does_not_change_a_bit(threads):
     ids=str,
 )
 def test_a_wrong_setting_is_named(settings, sentence):
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises((TypeError, ValueError), match=sentence):
         fitted(**settings)
 
 
@@ -333,5 +501,54 @@ def test_an_unfitted_estimator_says_so():
         MLPRegressor().model_  # noqa: B018
 
 
-def test_scores_that_are_no_probabilities_are_not_called_so():
-    assert not hasattr(fitted(loss="hinge"), "predict_proba")
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge", cr.losses.Hinge(), cr.losses.Hinge])
+def test_scores_that_are_no_probabilities_are_not_called_so(loss):
+    assert not hasattr(fitted(loss=loss, max_iter=1), "predict_proba")
+
+
+def test_a_loss_on_logits_is_that_on_probabilities():
+    models = [
+        fitted(loss=cr.losses.CategoricalCrossentropy(from_logits=logits), max_iter=3)
+        for logits in (True, False)
+    ]
+    found, expected = (model.predict_proba(PIXELS) for model in models)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "inverse"),
+    [
+        ("binary_crossentropy", PROGRESS / 346, lambda z: 1 / (1 + np.exp(-z))),
+        ("poisson", PROGRESS, np.exp),
+        (
+            "kl_divergence",
+            np.c_[PROGRESS, 346 - PROGRESS] / 346,
+            lambda z: np.exp(z) / np.exp(z).sum(1, keepdims=True),
+        ),
+        ("huber", PROGRESS, lambda z: z),
+    ],
+)
+def test_a_regressors_outputs_are_what_its_loss_is_made_for(loss, y, inverse):
+    model = MLPRegressor(loss=loss, activation="identity", max_iter=3, random_state=0)
+    (v, w), (a, b) = model.fit(PATIENTS, y).coefs_, model.intercepts_
+    expected = inverse((PATIENTS @ v + a) @ w + b)
+    np.testing.assert_allclose(model.predict(PATIENTS), expected.reshape(y.shape))
+
+
+def test_targets_that_a_regressors_loss_cannot_take_are_refused():
+    with pytest.raises(ValueError, match="BinaryCrossentropy takes targets from 0 to 1"):
+        MLPRegressor(loss="binary_crossentropy").fit(PATIENTS, PROGRESS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rate"),
+    [
+        ({"learning_rate_init": 0.1}, cr.schedules.Constant(0.1)),
+        ({"learning_rate": "cosine", "learning_rate_init": 0.2}, cr.schedules.named("cosine", 0.2)),
+        ({"solver": cr.optimizers.SGD(0.3)}, cr.schedules.Constant(0.3)),
+    ],
+    ids=str,
+)
+def test_the_model_underneath_trains_on_at_the_same_rate(settings, rate):
+    assert fitted(max_iter=1, **settings).model_._recipe().optimizer.schedule == rate

@@ -147,6 +147,35 @@ def test_partial_fit_repeats(solver):
     assert_the_same_run(*models, PIXELS)
 
 
+@pytest.mark.parametrize("begun", ["fit", "partial_fit"])
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"learning_rate_init": 0.1},
+        {"learning_rate": "invscaling", "power_t": 0.1},
+        {"momentum": 0.0},
+        {"nesterovs_momentum": False},
+        {"beta_1": 0.5, "beta_2": 0.5, "epsilon": 0.1},
+        {"solver": "other"},
+        {"alpha": 1.0, "batch_size": 20, "activation": "tanh"},
+    ],
+    ids=str,
+)
+def test_partial_fit_goes_on_with_the_optimizer_there_is(begun, solver, changed):
+    models = [module.MLPClassifier(solver=solver, random_state=3) for module in (ours, theirs)]
+    other = {"solver": "adam" if solver == "sgd" else "sgd"}
+    for model in models:
+        if begun == "fit":
+            model.set_params(max_iter=2).fit(PIXELS, CLASSES)
+        else:
+            model.partial_fit(PIXELS, CLASSES, classes=np.arange(10))
+        model.set_params(**changed | (other if "solver" in changed else {}))
+        for _ in range(3):
+            model.partial_fit(PIXELS, CLASSES)
+    assert_the_same_run(*models, PIXELS)
+
+
 def test_a_generator_goes_on_where_it_was_in_a_warm_start():
     models = [
         module.MLPClassifier(

@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from chainrule.errors import UsageError
 from chainrule.estimators import MLPClassifier, MLPRegressor, cross_validate_many
+from chainrule.training.events import EpochEnd
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -73,6 +74,11 @@ def test_pipelines_are_cross_validated_too():
 def test_no_settings_is_an_error():
     with pytest.raises(UsageError, match="no settings"):
         cross_validate_many(MODEL, PIXELS, CLASSES, [])
+
+
+def test_no_threads_is_an_error():
+    with pytest.raises(UsageError, match=r"threads is 0, expected a whole number in \[1, inf\)"):
+        cross_validate_many(MODEL, PIXELS, CLASSES, [{}], threads=0)
 
 
 def test_a_grid_search_in_two_processes_finds_the_same():
@@ -149,6 +155,28 @@ def test_what_is_no_grid_is_refused_as_scikit_learn_refuses_it(grid):
         cross_validate_many(MODEL, PIXELS, CLASSES, grid)
     with pytest.raises(UsageError, match="A setting is a dict of parameters, not 'alpha'"):
         cross_validate_many(MODEL, PIXELS, CLASSES, ["alpha"])
+
+
+class Counter:
+    def __init__(self):
+        self.heard = 0
+
+    def __call__(self, event):
+        self.heard += isinstance(event, EpochEnd)
+
+
+def test_each_fit_has_callbacks_of_its_own_as_clones_have():
+    given = Counter()
+    settings = {"cv": 3, "return_estimator": True}
+    alone = cross_validate(
+        MLPClassifier(callbacks=[given], max_iter=8), FLOWERS, SPECIES, **settings
+    )
+    (many,) = cross_validate_many(
+        MLPClassifier(max_iter=8), FLOWERS, SPECIES, [{"callbacks": [given]}], **settings
+    )
+    for found in (alone, many):
+        assert [each.callbacks[0].heard for each in found["estimator"]] == [8, 8, 8]
+    assert given.heard == 0
 
 
 def test_networks_within_pipelines_train_in_one_thread_too():

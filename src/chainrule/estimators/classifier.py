@@ -12,10 +12,16 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    check_classification_targets,
+    type_of_target,
+    unique_labels,
+)
 
 from chainrule import losses
 from chainrule.engines.program import Array
+from chainrule.estimators import parameters
 from chainrule.estimators.multilayer import MultilayerPerceptron
 from chainrule.estimators.objective import ClassLogLoss, LabelLogLoss
 from chainrule.estimators.scores import accuracy
@@ -132,11 +138,9 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
             )
 
     def _check_held(self, y: Any) -> None:
+        check_classification_targets(y)
         multilabel = self._label_binarizer.y_type_.startswith("multilabel")
-        if (
-            type_of_target(y, input_name="y of validation_data").startswith("multilabel")
-            != multilabel
-        ):
+        if (y.ndim == 2) != multilabel:
             raise ValueError(
                 f"The y of validation_data has shape {y.shape}, but the training rows have "
                 f"{'several labels each' if multilabel else 'one label each'}."
@@ -183,11 +187,11 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         if self.loss == "log_loss":
             epsilon = float(np.finfo(precision).eps)
             return (ClassLogLoss if self._several else LabelLogLoss)(epsilon=epsilon)
-        return losses.get(self.loss)
+        return parameters.loss(self)
 
     def _output(self, precision: str) -> tuple[str, Loss]:
         loss = self._loss(precision)
-        if isinstance(loss, Hinge) or getattr(loss, "from_logits", False):
+        if isinstance(loss, Hinge):
             return "identity", loss
         return ("softmax" if self._several else "logistic"), loss
 
@@ -230,7 +234,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         return np.asarray(self.classes_[yes[:, 0] * (len(self.classes_) - 1)])
 
     def _has_probabilities(self) -> bool:
-        if isinstance(self.loss, str) and self.loss in ("hinge", "squared_hinge"):
+        known = callable(self.loss) or self.loss in ("hinge", "squared_hinge")
+        if known and isinstance(losses.get(self.loss), Hinge):
             raise AttributeError(
                 f"loss={self.loss!r} trains scores, not probabilities: use predict."
             )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from chainrule.engines.program import Array
+from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
 
 SMALLEST_RATE = 1e-6  # below which "adaptive" gives up
@@ -16,12 +17,13 @@ ADAPTIVE_FACTOR = 5.0
 
 @dataclass
 class Descent:
-    """Learning rate, number of updates and the optimizer's arrays.
+    """The optimizer with its learning rate, number of updates and arrays, made once for all calls of partial_fit.
 
     `rule` is scikit-learn's "constant", "invscaling" (μ₀ / (t + 1)^p after each epoch, t counting examples) or
     "adaptive" (a fifth where training stands still), or a schedule of ours.
     """
 
+    optimizer: Optimizer
     learning_rate_init: float
     rule: str | Schedule = "constant"
     power_t: float = 0.5
@@ -36,6 +38,12 @@ class Descent:
         self.learning_rate = float(self.learning_rate_init)
         if isinstance(self.rule, Schedule):
             self.memory = self.rule.initial()
+
+    @property
+    def with_rate(self) -> Optimizer:
+        """The optimizer as it would go on by itself."""
+        rate = self.rule if isinstance(self.rule, Schedule) else self.learning_rate_init
+        return replace(self.optimizer, learning_rate=rate)
 
     @property
     def foreseeable(self) -> bool:
@@ -61,9 +69,11 @@ class Descent:
         elif self.rule == "invscaling":
             self.learning_rate = self.learning_rate_init / (examples_seen + 1) ** self.power_t
 
-    def stands_still(self) -> str | None:
-        """What follows when there was no improvement for long: None to stop, or a smaller rate, in words."""
-        if self.rule != "adaptive" or self.learning_rate <= SMALLEST_RATE:
-            return None
+    def stands_still(self) -> tuple[bool, str]:
+        """Whether to stop when there was no improvement for long, or a smaller rate is taken; and this in words."""
+        if self.rule != "adaptive":
+            return True, "Stopping."
+        if self.learning_rate <= SMALLEST_RATE:
+            return True, "Learning rate too small. Stopping."
         self.learning_rate /= ADAPTIVE_FACTOR
-        return f"Setting learning rate to {self.learning_rate:f}"
+        return False, f"Setting learning rate to {self.learning_rate:f}"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import sys
+import threading
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,8 @@ from sklearn.utils import check_random_state
 
 from chainrule.engines.program import Array
 from chainrule.estimators import workers
-from chainrule.estimators.stochastic import Teller
+from chainrule.estimators.stochastic import Audience, Teller
+from chainrule.training.events import Event, Listener
 
 SHARED = (
     "classes_",
@@ -29,7 +33,11 @@ STOCHASTIC = {"_optimizer", "_no_improvement_count"}  # left by a solver that me
 def fit(
     whole: Any, X: Any, y: Any, sample_weight: Any, validation_data: Any, *, incremental: bool
 ) -> None:
-    """Fit the members of an ensemble, one thread each; they are kept as `estimators_`."""
+    """Fit the members of an ensemble, one thread each; they are kept as `estimators_`.
+
+    Callbacks hear one event at a time, in the thread of the network that it is about. Ctrl-C ends the training of
+    all; those that had begun are kept.
+    """
     members = _members(whole, going_on=whole.warm_start or incremental)
     known = {
         name: getattr(whole, name)
@@ -37,13 +45,40 @@ def fit(
         if incremental and hasattr(whole, name)
     }
 
-    def train(member: Any) -> Any:
+    one_at_a_time, broken_off = threading.Lock(), threading.Event()
+
+    def listener(network: int, callback: Listener) -> Listener:
+        def hear(event: Event) -> str | None:
+            with one_at_a_time:
+                return callback(replace(event, network=network))
+
+        return hear
+
+    def train(network: int) -> Any:
+        member = members[network]
         member.__dict__.update(known)
-        member._fit(X, y, sample_weight, incremental=incremental, validation_data=validation_data)
+        listeners = tuple(listener(network, callback) for callback in whole.callbacks or ())
+        member._fit(
+            *(X, y, sample_weight),
+            incremental=incremental,
+            validation_data=validation_data,
+            audience=Audience(listeners, broken_off.is_set),
+        )
         return member
 
-    for number, member in enumerate(workers.each(train, members, whole.threads), start=1):
-        _tell(whole, number, member)
+    trained = workers.each(train, range(len(members)), whole.threads, broken_off.set)
+    try:
+        for number, member in enumerate(trained, start=1):
+            _tell(whole, number, member)
+    except KeyboardInterrupt:
+        members = [member for member in members if getattr(member, "n_iter_", 0)]
+        if not members or whole.solver == "lbfgs":  # which has no weights before its end
+            raise
+        warnings.warn(
+            f"Training interrupted by user: {len(members)} of {whole.n_ensemble} networks have been trained for an "
+            "epoch or more.",
+            stacklevel=5,
+        )
     _forget(whole, members[0])
     whole.estimators_ = members
     first = vars(members[0])
@@ -67,10 +102,12 @@ def _members(whole: Any, *, going_on: bool) -> list[Any]:
             "warm_start and partial_fit can add networks, but not take any away."
         )
     draws = check_random_state(whole.random_state).randint(2**31 - 1, size=whole.n_ensemble)
-    settings = {**whole.get_params(deep=False), "n_ensemble": 1, "threads": 1, "verbose": False}
-    members = [*kept, *(type(whole)(**settings) for _ in draws[len(kept) :])]
+    settings = {name: value for name, value in vars(whole).items() if name.strip("_") == name}
+    settings |= {"n_ensemble": 1, "threads": 1, "verbose": False}
+    # not by the constructor, which in a subclass may take other parameters
+    members = [*kept, *(object.__new__(type(whole)) for _ in draws[len(kept) :])]
     for member, draw in zip(members, draws, strict=True):
-        member.set_params(**{**settings, "random_state": int(draw)})
+        vars(member).update({**settings, "random_state": int(draw)})
     return members
 
 
@@ -94,7 +131,8 @@ def _tell(whole: Any, number: int, member: Any) -> None:
 
 def check_single(estimator: Any, name: str) -> None:
     """An AttributeError where an ensemble is asked for what only its members have."""
-    if "estimators_" in vars(estimator):
+    members = vars(estimator).get("estimators_")
+    if members and (name == "model_" or (name.endswith("_") and name in vars(members[0]))):
         raise AttributeError(
             f"An ensemble has no {name} of its own: look at its networks, estimators_[0].{name} and so on."
         )

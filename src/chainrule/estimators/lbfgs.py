@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.program import Array
+from chainrule.estimators.stochastic import Audience
 from chainrule.estimators.trainer import Examples, Trainer
-from chainrule.training.events import EpochEnd, Event
+from chainrule.training.events import EpochEnd
 from chainrule.training.lbfgs import scipy_minimize
 
 STOPPED_BY_CALLBACK = 99  # SciPy's status
@@ -34,11 +35,11 @@ def minimize(
     max_fun: int,
     tol: float,
     told: Callable[[int, float], None] | None = None,
-    callbacks: tuple[Callable[[Event], str | None], ...] = (),
+    audience: Audience,
 ) -> Found:
     """Move the trainer's weights to where the objective of all rows is least.
 
-    `told` hears the number and the loss of each iteration; `callbacks` hear an event, and a sentence they return
+    `told` hears the number and the loss of each iteration; listeners hear an event, and a sentence they return
     ends it. Kernels come first in the vector, then biases.
     """
     kernels = [kernel.parameter for kernel, _ in trainer.dense]
@@ -53,6 +54,8 @@ def minimize(
             trainer.state[parameter] = part.reshape(shape)
 
     def objective(x: Array) -> tuple[float, Array]:
+        if audience.broken_off():
+            raise KeyboardInterrupt
         write(x)
         total, along_kernels, along_biases = trainer.slopes(examples)
         slope = np.concatenate([np.ravel(g) for g in (*along_kernels, *along_biases)]).astype(float)
@@ -68,7 +71,7 @@ def minimize(
         loss = float(intermediate_result.fun)
         if told is not None:
             told(iteration, loss)
-        events = [hear(EpochEnd(iteration, {"loss": loss}, 0.0)) for hear in callbacks]
+        events = [hear(EpochEnd(iteration, {"loss": loss}, 0.0)) for hear in audience.listeners]
         if any(isinstance(reason, str) and reason for reason in events):
             raise StopIteration
 
@@ -76,7 +79,7 @@ def minimize(
     found = scipy_minimize(
         objective,
         start,
-        after if told or callbacks else None,
+        after if told or audience.listeners else None,
         {"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
     )
     write(found.x)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -28,10 +29,11 @@ from chainrule.estimators import ensemble, lbfgs, parameters, pool, workers
 from chainrule.estimators.features import prepare
 from chainrule.estimators.networks import Blueprint
 from chainrule.estimators.parameters import CONSTRAINTS
-from chainrule.estimators.stochastic import Held, Run, Teller
+from chainrule.estimators.stochastic import Audience, Held, Run, Teller
 from chainrule.estimators.trainer import BLOCK, Examples, Predictor, Trainer
 from chainrule.losses import Loss
 from chainrule.model import Sequential
+from chainrule.optimizers import Optimizer
 from chainrule.training.loop import smallest_batch
 
 MANY_ROWS = 4 * BLOCK  # so many that several threads predict them sooner than one
@@ -91,19 +93,24 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         *,
         incremental: bool = False,
         validation_data: Any = None,
+        audience: Audience | None = None,
     ) -> Self:
+        """Train; the audience hears of it in place of the callbacks."""
         for callback in self.callbacks or ():
             if not callable(callback):
                 raise ValueError(f"callbacks are functions that take an event, not {callback!r}.")
+        if audience is None:  # not a member of an ensemble that has said so
+            self._check_scoring(incremental, validation_data)
         if self.n_ensemble > 1 or (
             hasattr(self, "estimators_") and (self.warm_start or incremental)
         ):
             ensemble.fit(self, X, y, sample_weight, validation_data, incremental=incremental)
             return self
         self.__dict__.pop("estimators_", None)
+        audience = audience or Audience(tuple(self.callbacks or ()))
         hidden = self._hidden_sizes()
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        X = prepare(self, X, reset=first)
+        X = prepare(self, X, fitting=True, reset=first)
         X, y = self._validate_input(X, y, incremental, first)
         targets, outputs = self._encoded(y)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
@@ -124,14 +131,14 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
                     examples.weighted(),
                     replace(held, examples=held.examples.weighted()),
                 )
-            self._fit_stochastic(units, examples, order, held, incremental)
+            self._fit_stochastic(units, examples, order, held, incremental, audience)
         elif validation_data is not None:
             raise ValueError(
                 "validation_data is scored after each epoch, of which solver='lbfgs' has none: use solver='adam' or "
                 "'sgd', or leave it out."
             )
         else:
-            self._fit_lbfgs(units, examples)
+            self._fit_lbfgs(units, examples, audience)
         if not all(np.isfinite(w).all() for w in (*self.coefs_, *self.intercepts_)):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to "
@@ -139,6 +146,16 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
                 + ("" if weight is None else " Or the weights of a batch of rows sum to zero.")
             )
         return self
+
+    def _check_scoring(self, incremental: bool, validation_data: Any) -> None:
+        """A warning where no row is held out to be scored; not an error, so that grids may hold such settings."""
+        scored = self._stochastic and not incremental and self.early_stopping
+        if self.scoring is not None and not scored and validation_data is None:
+            warnings.warn(
+                f"scoring={self.scoring!r} has no rows to score: set early_stopping=True with solver='adam' or 'sgd', "
+                "or give fit validation_data.",
+                stacklevel=5,
+            )
 
     def _validated(self, X: Any, y: Any, *, reset: bool, y_numeric: bool = False) -> Any:
         """X and y after scikit-learn's checks; what has been prepared has other columns than it was given."""
@@ -155,6 +172,8 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
     def _hidden_sizes(self) -> tuple[int, ...]:
         given = self.hidden_layer_sizes
         sizes = list(given) if np.iterable(given) else [given]
+        if not all(isinstance(size, Integral) for size in sizes):
+            raise TypeError(f"hidden_layer_sizes must be whole numbers, got {sizes}.")
         if np.any(np.array(sizes) <= 0):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         return tuple(int(size) for size in sizes)
@@ -176,6 +195,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
     def _initialize(self, units: tuple[int, ...], dtype: Any) -> None:
         """First weights, drawn for one layer after the other: kernel, then bias. Glorot & Bengio (2010)."""
         self.n_iter_ = 0
+        self.loss_: Any = np.nan  # until an epoch has been
         self.t_ = 0
         self.n_layers_ = len(units)
         self.out_activation_ = self._output(str(dtype))[0]
@@ -197,13 +217,18 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         ]
         self._seed = int(self._random_state.randint(2**31)) if np.any(self.dropout) else 0
         self._best = self.coefs_, self.intercepts_, self.normalization_
+        self.__dict__.pop("_optimizer", None)
         if self._stochastic:
-            self.loss_curve_: list[float] = []
-            self.validation_loss_curve_: list[float] | None = None
-            self.validation_scores_: list[float] | None = None
-            self._no_improvement_count = 0
-            self.best_loss_: Any = None if self.early_stopping else np.inf
-            self.best_validation_score_: Any = -np.inf if self.early_stopping else None
+            self._begin_curves()
+
+    def _begin_curves(self) -> None:
+        """What a stochastic solver keeps of its epochs."""
+        self.loss_curve_: list[float] = []
+        self.validation_loss_curve_: list[float] | None = None
+        self.validation_scores_: list[float] | None = None
+        self._no_improvement_count = 0
+        self.best_loss_: Any = None if self.early_stopping else np.inf
+        self.best_validation_score_: Any = -np.inf if self.early_stopping else None
 
     # --- solvers ---
 
@@ -211,7 +236,9 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
     def _stochastic(self) -> bool:
         return bool(self.solver != "lbfgs")
 
-    def _blueprint(self, units: tuple[int, ...], weighted: bool, precision: Precision) -> Blueprint:
+    def _blueprint(
+        self, units: tuple[int, ...], optimizer: Optimizer, weighted: bool, precision: Precision
+    ) -> Blueprint:
         out_activation, loss = self._output(precision)
         hidden = len(units) - 2
         return Blueprint(
@@ -219,7 +246,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             activations=parameters.hidden_activations(self, hidden),
             out_activation=out_activation,
             loss=loss,
-            optimizer=parameters.optimizer(self),
+            optimizer=optimizer,
             alpha=float(self.alpha),
             weighted=weighted,
             dropout=parameters.dropout_rates(self, hidden),
@@ -241,7 +268,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         normalization = [others[i : i + 4] for i in range(0, len(others), 4)]
         self._best = trainer.coefs, trainer.intercepts, normalization
 
-    def _fit_lbfgs(self, units: tuple[int, ...], examples: Examples) -> None:
+    def _fit_lbfgs(self, units: tuple[int, ...], examples: Examples, audience: Audience) -> None:
         """In float64, whatever the data are in, since its line search lives on small differences."""
         if np.any(self.dropout) or self.batch_norm:
             raise ValueError(
@@ -249,7 +276,9 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
                 "or batch_norm."
             )
         dtype = self.coefs_[0].dtype
-        blueprint = self._blueprint(units, examples.weight is not None, "float64")
+        blueprint = self._blueprint(
+            units, parameters.optimizer(self), examples.weight is not None, "float64"
+        )
         tell = Teller(self)
         with pool.borrowed(Trainer, blueprint, workers.threads(self.threads)) as trainer:
             self._load(trainer)
@@ -261,7 +290,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
                 max_fun=self.max_fun,
                 tol=self.tol,
                 told=(lambda n, loss: tell.epoch(n, {"loss": loss})) if self.verbose else None,
-                callbacks=tuple(self.callbacks or ()),
+                audience=audience,
             )
             self._take(trainer)
         tell.end()
@@ -273,7 +302,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
                 f"lbfgs failed to converge after {found.iterations} iteration(s): {found.trouble}. Increase max_iter "
                 "or scale the data.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _fit_stochastic(
@@ -283,9 +312,12 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         order: Array,
         held: Held | None,
         incremental: bool,
+        audience: Audience,
     ) -> None:
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = parameters.descent(self)
+        if not hasattr(self, "loss_curve_"):  # the weights are those of lbfgs
+            self._begin_curves()
         if held is not None:
             self.validation_scores_ = self.validation_scores_ or []
             self.validation_loss_curve_ = self.validation_loss_curve_ or []
@@ -298,24 +330,34 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         batch_size = self._batch_size(len(order))
         if self.batch_norm and smallest_batch(len(order), batch_size) < 2:
             raise ValueError(
-                f"batch_norm cannot train on a batch of one row, and {len(order)} rows in batches of {batch_size} "
-                "leave one: choose another batch_size."
+                f"batch_norm cannot train on a batch of one row, which {len(order)} row(s) in batches of {batch_size} "
+                "leave: choose another batch_size, or give more rows."
             )
-        blueprint = self._blueprint(units, examples.weight is not None, _precision(self.coefs_))
-        callbacks = tuple(self.callbacks or ())
+        blueprint = self._blueprint(
+            *(units, self._optimizer.optimizer),
+            examples.weight is not None,
+            _precision(self.coefs_),
+        )
         with pool.borrowed(Trainer, blueprint, workers.threads(self.threads)) as trainer:
             self._load(trainer)
             trainer.load_slots(self._optimizer.slots)
             try:
                 Run(
                     *(self, trainer, examples, order, held, batch_size, incremental),
-                    callbacks=callbacks,
+                    audience=audience,
                 ).train()
             except KeyboardInterrupt:
-                warnings.warn("Training interrupted by user.", stacklevel=4)
+                if not audience.broken_off():  # else the ensemble says so
+                    warnings.warn("Training interrupted by user.", stacklevel=5)
             self._take(trainer)
             self._optimizer.slots = trainer.slots
         if self.early_stopping:
+            if self.best_validation_score_ == -np.inf and self.n_iter_:
+                warnings.warn(
+                    "No validation score was a number above -inf, so that the weights are those before the training: "
+                    "look at validation_scores_, and choose another scoring or a smaller learning_rate_init.",
+                    stacklevel=5,
+                )
             if goes_on and self._best is best:  # as scikit-learn, which trains its best weights on
                 self._best = self.coefs_, self.intercepts_, self.normalization_
             self.coefs_, self.intercepts_, self.normalization_ = self._best
@@ -383,15 +425,13 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
     @property
     def model_(self) -> Sequential:
         """The network as a `chainrule.Sequential` with these weights: to be saved, looked into, trained on."""
-        ensemble.check_single(self, "model_")
         self._check_fitted()
         precision = _precision(self.coefs_)
         units = (np.shape(self.coefs_[0])[0], *(np.shape(coef)[1] for coef in self.coefs_))
-        model = Sequential(self._blueprint(units, False, precision).layers())
+        optimizer = parameters.descent(self).with_rate
+        model = Sequential(self._blueprint(units, optimizer, False, precision).layers())
         loss = self._output(precision)[1]
-        model.compile(
-            parameters.optimizer(self), _PLAIN.get(type(loss).__name__, loss), precision=precision
-        )
+        model.compile(optimizer, _PLAIN.get(type(loss).__name__, loss), precision=precision)
         model.build((units[0],))
         arrays: list[Array] = []
         for i, (coef, intercept) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
@@ -399,6 +439,10 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             arrays += self.normalization_[i] if i < len(self.normalization_) else []
         model.set_weights(arrays)
         return model
+
+    def __getattr__(self, name: str) -> Any:
+        ensemble.check_single(self, name)
+        return super().__getattribute__(name)  # the error of a property or method, once more
 
     # --- predict ---
 
@@ -455,7 +499,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         if plain:
             return X
         if self.__dict__.get("_preparation") is not None:
-            X = prepare(self, X, reset=False)
+            X = prepare(self, X)
             settings: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "estimator": self}
             return _by_rows(
                 check_array(X, dtype=(np.float64, np.float32), input_name="X", **settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-from chainrule import activations, optimizers, schedules
+from chainrule import activations, losses, optimizers, schedules
 from chainrule.estimators.descent import Descent
+from chainrule.losses import CrossEntropy, Loss
 from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
 
@@ -57,14 +58,6 @@ CONSTRAINTS: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class UndampedSGD(optimizers.SGD):
-    """SGD that forgets no step: scikit-learn allows a momentum of 1."""
-
-    def __post_init__(self) -> None:
-        Optimizer.__post_init__(self)
-
-
 def hidden_activations(me: Any, hidden: int) -> tuple[Any, ...]:
     """The activation of each hidden layer."""
     given = me.activation
@@ -88,6 +81,12 @@ def dropout_rates(me: Any, hidden: int) -> tuple[float, ...]:
     return rates if any(rates) else ()
 
 
+def loss(me: Any) -> Loss:
+    """A loss of `chainrule.losses`. The outputs are no logits, whatever it says: they have their activation."""
+    found = losses.get(me.loss)
+    return replace(found, from_logits=False) if isinstance(found, CrossEntropy) else found
+
+
 def optimizer(me: Any) -> Optimizer:
     """The optimizer; learning rates come with each epoch."""
     if isinstance(me.solver, Optimizer):
@@ -98,8 +97,7 @@ def optimizer(me: Any) -> Optimizer:
         return me.solver
     if me.solver == "sgd":
         nesterov = bool(me.nesterovs_momentum and me.momentum)
-        kind = UndampedSGD if me.momentum == 1 else optimizers.SGD
-        return kind(momentum=float(me.momentum), nesterov=nesterov)
+        return optimizers.SGD(momentum=float(me.momentum), nesterov=nesterov)
     if me.solver in ("adam", "adamw"):
         adaptive = optimizers.Adam if me.solver == "adam" else optimizers.AdamW
         betas = {"beta_1": float(me.beta_1), "beta_2": float(me.beta_2)}
@@ -109,12 +107,13 @@ def optimizer(me: Any) -> Optimizer:
 
 def descent(me: Any) -> Descent:
     """A descent that begins, with the learning rates asked for."""
-    rate, rule = me.learning_rate_init, me.learning_rate
+    rate, rule, rest = me.learning_rate_init, me.learning_rate, optimizer(me)
     if isinstance(rule, str) and rule in RULES:
         if isinstance(me.solver, Optimizer):
-            return Descent(rate, me.solver.schedule)
-        return Descent(rate, rule if me.solver == "sgd" else "constant", me.power_t)
+            return Descent(rest, rate, me.solver.schedule)
+        return Descent(rest, rate, rule if me.solver == "sgd" else "constant", me.power_t)
     return Descent(
+        rest,
         rate,
         schedules.named(rule, rate) if isinstance(rule, str) else schedules.get(rule),
     )

@@ -13,11 +13,18 @@ from sklearn.utils.metaestimators import available_if
 
 from chainrule import losses
 from chainrule.engines.program import Array
+from chainrule.estimators import parameters
 from chainrule.estimators.multilayer import MultilayerPerceptron
 from chainrule.estimators.objective import HalfPoissonDeviance, HalfSquaredLoss
 from chainrule.estimators.scores import r_squared
 from chainrule.estimators.trainer import Examples
-from chainrule.losses import Loss, Poisson
+from chainrule.graph import BATCH
+from chainrule.losses import Loss
+from chainrule.ops.activation import Sigmoid, Softmax
+from chainrule.ops.elementary import Exp
+from chainrule.training.arrays import target_array
+
+_ACTIVATIONS: dict[Any, str] = {Exp: "exp", Sigmoid: "logistic", Softmax: "softmax"}  # by link
 
 
 class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
@@ -108,14 +115,21 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]
 
     def _encoded(self, y: Any) -> tuple[Array, int]:
         targets = np.ascontiguousarray(np.reshape(y, (len(y), -1)), dtype=np.float64)
+        if not self._plain:
+            target_array(targets, parameters.loss(self), (BATCH, targets.shape[1]), len(targets))
         return targets, targets.shape[1]
 
+    @property
+    def _plain(self) -> bool:
+        """Whether the loss is one of scikit-learn's."""
+        return isinstance(self.loss, str) and self.loss in ("squared_error", "poisson")
+
     def _output(self, precision: str) -> tuple[str, Loss]:
-        if isinstance(self.loss, str) and self.loss in ("squared_error", "poisson"):
-            plain = self.loss == "squared_error"
-            return ("identity", HalfSquaredLoss()) if plain else ("exp", HalfPoissonDeviance())
-        loss = losses.get(self.loss)
-        return ("exp" if isinstance(loss, Poisson) else "identity"), loss
+        if self._plain:
+            squared = self.loss == "squared_error"
+            return ("identity", HalfSquaredLoss()) if squared else ("exp", HalfPoissonDeviance())
+        loss = parameters.loss(self)
+        return _ACTIVATIONS.get(loss.link, "identity"), loss
 
     def _judge(self, held: Examples, outputs: Array) -> float:
         return r_squared(held.y, outputs, held.weight)

@@ -17,7 +17,7 @@ from sklearn.metrics import check_scoring
 from chainrule import _native
 from chainrule.engines.program import Array
 from chainrule.estimators.trainer import Examples, Trainer
-from chainrule.training.events import BestSoFar, EpochEnd, Event, Stopped, TrainingStarted
+from chainrule.training.events import BestSoFar, EpochEnd, Event, Listener, Stopped, TrainingStarted
 from chainrule.training.loop import Pace
 
 
@@ -27,6 +27,14 @@ class Held:
 
     examples: Examples
     y: Any
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Who hears of a training, and whether it is to be broken off."""
+
+    listeners: tuple[Listener, ...] = ()
+    broken_off: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class Run:
     held: Held | None
     batch_size: int
     incremental: bool
-    callbacks: tuple[Callable[[Event], str | None], ...] = ()
+    audience: Audience = Audience()
 
     def train(self) -> None:
         """Epoch after epoch, until nothing improves any more or the limit is reached."""
@@ -55,6 +63,8 @@ class Run:
             TrainingStarted(0, me.max_iter, rows, held, steps, _held_out(self.held, me))
         )
         while not reason and me.n_iter_ < me.max_iter:
+            if self.audience.broken_off():
+                raise KeyboardInterrupt
             epoch_begun = time.perf_counter()
             orders = np.empty((self._foreseen(pace, steps), rows), np.int64)
             for i in range(len(orders)):
@@ -80,7 +90,7 @@ class Run:
                 tell.epoch(me.n_iter_, logs)
                 better = self._count_improvements(logs)
                 me._optimizer.epoch_ends(me.t_, logs.get("val_loss", me.loss_))
-            if self.callbacks:
+            if self.audience.listeners:
                 logs["learning_rate"] = float(rates[-1])
                 seconds = time.perf_counter() - epoch_begun
                 reason = self._heard(EpochEnd(me.n_iter_, logs, seconds))
@@ -107,7 +117,7 @@ class Run:
     def _foreseen(self, pace: Pace, steps: int) -> int:
         """How many epochs can be run in one go: what an earlier one brings cannot change or end the later ones."""
         me = self.estimator
-        if self.held is not None or self.incremental or self.callbacks:
+        if self.held is not None or self.incremental or self.audience.listeners:
             return 1
         if not me._optimizer.foreseeable or hasattr(self.examples.x, "toarray"):
             return 1
@@ -115,7 +125,7 @@ class Run:
         return pace.epochs(steps, len(self.order), min(patience, me.max_iter - me.n_iter_))
 
     def _heard(self, event: Event) -> str | None:
-        reasons = [listener(event) for listener in self.callbacks]
+        reasons = [listener(event) for listener in self.audience.listeners]
         return next((r for r in reasons if isinstance(r, str) and r), None)
 
     def _judged(self) -> dict[str, float]:
@@ -163,9 +173,9 @@ class Run:
             return None
         what = "Validation score" if me.early_stopping else "Training loss"
         reason = f"{what} did not improve more than tol={me.tol:f} for {me.n_iter_no_change} consecutive epochs"
-        change = me._optimizer.stands_still()
-        tell.line(f"{reason}. {change or 'Stopping.'}")
-        if change is None:
+        stops, what_follows = me._optimizer.stands_still()
+        tell.line(f"{reason}. {what_follows}")
+        if stops:
             return reason
         me._no_improvement_count = 0
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from chainrule.engines.program import Array
 from chainrule.errors import UsageError
 from chainrule.estimators import workers
+from chainrule.families import check
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,12 @@ def cross_validate_many(
     the same for all settings; each network is trained by one thread, so nothing depends on their number.
 
     A fit that fails scores `error_score`, with a FitFailedWarning; a ValueError where all fits of all settings
-    fail. With error_score="raise" its own error is raised. Under scikit-learn's metadata routing, `sample_weight`
+    fail. With error_score="raise" its own error is raised. Every fit is that of a clone, as there: callbacks that are
+    objects are copied for each (`return_estimator=True` gives them back), and those that are functions are called
+    from several threads at once. Under scikit-learn's metadata routing, `sample_weight`
     and `groups` go where they were requested.
     """
+    check(SimpleNamespace(threads=threads), "cross_validate_many", threads="whole [1, inf) or None")
     chosen = _chosen(settings)
     X, y = indexable(X, y)
     splitter = check_cv(cv, y, classifier=is_classifier(estimator))

@@ -6,29 +6,54 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 import sklearn
+
+LOOK_SECONDS = 0.1  # between two looks whether the user has pressed Ctrl-C
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 
 def each(
-    task: Callable[[Item], Found], items: Iterable[Item], wanted: int | None
+    task: Callable[[Item], Found],
+    items: Iterable[Item],
+    wanted: int | None,
+    broken_off: Callable[[], None] = lambda: None,
 ) -> Iterator[Found]:
     """The task's answer for each item, in order; the items are worked on side by side.
 
+    Where one fails or the user interrupts, those not begun never are, and `broken_off` may end the others.
     scikit-learn keeps its configuration for each thread: the workers get the caller's.
     """
     configuration = sklearn.get_config()
 
     def carry_out(item: Item) -> Found:
-        with sklearn.config_context(**configuration):
-            return task(item)
+        try:
+            with sklearn.config_context(**configuration):
+                return task(item)
+        except BaseException:
+            broken_off()
+            raise
 
     with ThreadPoolExecutor(threads(wanted) or available()) as team:
-        yield from team.map(carry_out, items)
+        done: SimpleQueue[Any] = SimpleQueue()
+        try:
+            futures = [team.submit(carry_out, item) for item in items]
+            for future in futures:
+                future.add_done_callback(done.put)
+            for future in futures:
+                while not future.done():  # Ctrl-C may get lost in a wait without end
+                    with suppress(Empty):
+                        done.get(timeout=LOOK_SECONDS)
+                yield future.result()
+        except BaseException:
+            broken_off()
+            team.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def threads(wanted: int | None) -> int | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened; `epoch` counts from 1."""
+    """Something that happened; `epoch` counts from 1, `network` counts an ensemble's networks from 0."""
 
     epoch: int
+    network: int = field(default=0, kw_only=True, repr=False)
 
 
 @dataclass(frozen=True)
