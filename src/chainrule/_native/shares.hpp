@@ -5,8 +5,8 @@
 
 namespace chainrule {
 
-// Units [begin, end) of `count` for one part of `parts`. (Here and below what needs no division does
-// without: a step of a small network is a hundred of them.)
+// Units [begin, end) of `count` for one part of `parts`. (Here and below what needs no division
+// does without: a step of a small network is a hundred of them.)
 struct Share {
     int begin, end;
     Share(int begin, int end) : begin(begin), end(end) {}

@@ -44,7 +44,8 @@ void check_steps(const Kernels<T>& k, std::mt19937& rng, int features, int outpu
     std::vector<std::int64_t> order(rows);
     for (int i = 0; i < rows; ++i) order[i] = rows - 1 - i;
     const int steps = (rows + batch - 1) / batch;
-    const std::vector<double> rates(steps, 1e-3);
+    const double rate = 0.1 / batch;  // of a sum over the rows: numbers stay as large as they are
+    const std::vector<double> rates(steps, rate);
     const Source sources[] = {
         {x.data.data(), std::is_same_v<T, float> ? Element::float32 : Element::float64, x_at},
         {y.data.data(), std::is_same_v<T, float> ? Element::float32 : Element::float64, y_at}};
@@ -62,7 +63,7 @@ void check_steps(const Kernels<T>& k, std::mt19937& rng, int features, int outpu
                 for (int f = 0; f < features; ++f) change(f, o) += x(rows - 1 - r, f) * error;
             }
         for (std::size_t i = 0; i < exact.data.size(); ++i)
-            exact.data[i] -= Wide{1e-3} * change.data[i];
+            exact.data[i] -= static_cast<Wide>(static_cast<T>(rate)) * change.data[i];
     }
     std::vector<T> first;
     for (const int threads : {1, 2, 3, 8}) {
