@@ -85,6 +85,7 @@ class Session:
             epochs=epochs,
             threads=threads,
             callbacks=callbacks,
+            ahead=True,  # as where there are no callbacks; ours looks at the clock only
             verbose=0,
         )
 
