@@ -41,7 +41,9 @@ class Program:
 
 
 class Source(Protocol):
-    """Who changes a state's arrays somewhere else."""
+    """Who changes a state's arrays somewhere else, and the lock that is held meanwhile."""
+
+    turn: threading.RLock
 
     def bring(self, arrays: dict[Parameter, Array]) -> None:
         """Put the newest arrays in."""
@@ -65,15 +67,15 @@ class State:
     @property
     def arrays(self) -> dict[Parameter, Array]:
         """The array of each parameter."""
-        with self._looking:
-            newer, self.newer = self.newer, None
-            try:
-                if newer is not None:
+        newer = self.newer
+        if newer is not None:
+            # Whose turn it is may be interrupted by a signal and look, too: so nobody waits for the turn
+            # with our own lock in hand.
+            with newer.turn, self._looking:
+                if self.newer is newer:
                     newer.bring(self._arrays)
-            except BaseException:  # memory, or an interruption: whoever looks next asks again
-                self.newer = newer
-                raise
-            return self._arrays
+                    self.newer = None
+        return self._arrays
 
     def put(self, arrays: Mapping[Parameter, Array]) -> None:
         """Take these arrays, all that a program changes, whatever newer ones there may be."""

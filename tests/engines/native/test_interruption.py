@@ -354,3 +354,27 @@ def test_a_signal_is_heard_again_and_again_while_many_rows_are_taken_at_once() -
     with alarms(lambda number, _: heard.append(number), 0.03, 0.03):
         model.predict(x, batch_size=len(x))
     assert len(heard) > 2
+
+
+def test_a_handler_may_look_while_another_thread_waits_to_look() -> None:
+    program, state, data, order = long_program(rows=200_000)
+    runner = Native().prepare(program, state, 1)
+    runner.steps(data, order[:50], 50, {})  # from now on the newest are the runner's
+    looked: list[str] = []
+    waiting = threading.Thread(target=lambda: looked.append(f"thread {len(state.arrays)}"))
+
+    def handler(*_: Any) -> None:
+        waiting.start()
+        waiting.join(0.2)  # by then it waits for the run's end
+        looked.append(f"handler {len(state.arrays)}")
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        while not looked:
+            runner.steps(data, order, 50, {})
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    waiting.join(20)
+    assert looked == ["handler 1", "thread 1"]

@@ -50,7 +50,7 @@ def _in_turn(
     @wraps(method)
     def turn(self: NativeRunner, /, *args: P.args, **kwargs: P.kwargs) -> R:
         current = self._current()
-        with self._turn:
+        with self.turn:
             if self._busy:
                 another = NativeRunner(self.program, self.state, self.threads)
                 return turn(another, *args, **kwargs)
@@ -89,7 +89,7 @@ class NativeRunner:
         self._there: dict[Parameter, Array] = {}  # what the parameters' buffers hold
         # One thread at a time has the buffers; a signal's handler may come in the middle and look at
         # the parameters, for which a step that has begun to write them is finished first.
-        self._turn = threading.RLock()
+        self.turn = threading.RLock()
         self._busy = False
 
     @_in_turn
@@ -256,7 +256,7 @@ class NativeRunner:
                 self._there[parameter] = array
 
     def bring(self, arrays: dict[Parameter, Array]) -> None:
-        with self._turn:
+        with self.turn:
             dtype = self.state.dtype
             wanted = [(b, rows, np.empty(shape, dtype)) for _, b, rows, shape in self._changed]
             self._runner.read(wanted)
