@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -221,7 +222,7 @@ def test_the_engine_has_its_name_and_prepares_programs() -> None:
 
 def test_newer_arrays_that_could_not_be_brought_are_asked_for_again() -> None:
     class Late:
-        calls = 0
+        calls, turn = 0, threading.RLock()
 
         def bring(self, arrays: dict[Parameter, np.ndarray]) -> None:
             self.calls += 1
