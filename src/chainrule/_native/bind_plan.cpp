@@ -58,10 +58,8 @@ const std::map<std::string, Opcode> opcode_names{
     {"random_flip", Opcode::random_flip},
     {"random_shift", Opcode::random_shift},
     {"to_real", Opcode::to_real},
-    {"to_column", Opcode::to_column},
-    {"to_matrix", Opcode::to_matrix},
+    {"strided", Opcode::strided},
     {"copy_columns", Opcode::copy_columns},
-    {"spread_columns", Opcode::spread_columns},
     {"fold_columns", Opcode::fold_columns},
 };
 const std::map<std::string, Layout> layout_names{{"scalar", Layout::scalar},
@@ -92,7 +90,7 @@ void make_plan(Runner<T>* place, const std::vector<std::tuple<std::string, int, 
         made.out = out, made.also = also, made.a = a, made.b = b;
         made.registers = registers, made.real = real;
         if (integers.size() > made.integers.size())
-            throw nb::value_error("an instruction has at most 7 integers");
+            throw nb::value_error("an instruction has at most 17 integers");
         if (operands.size() > scratch_register)
             throw nb::value_error("an instruction has at most 64 operands");
         std::copy(integers.begin(), integers.end(), made.integers.begin());
@@ -204,6 +202,7 @@ std::vector<double> run_plan(Runner<T>& runner, const std::vector<std::pair<int,
 template <class T>
 void bind(nb::module_& m, const char* name) {
     using Flat = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+    using Integers = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
     nb::class_<Runner<T>>(m, name, "A plan and its buffers; see chainrule.engines.native.")
         .def("__init__",
              [](Runner<T>* self, const std::vector<std::tuple<std::string, int, int>>& spaces,
@@ -214,6 +213,11 @@ void bind(nb::module_& m, const char* name) {
         .def("write",
              [](Runner<T>& self, int buffer, const Flat& values) {
                  self.write(buffer, values.data(), static_cast<std::int64_t>(values.shape(0)));
+             })
+        .def("write",
+             [](Runner<T>& self, int buffer, const Integers& values) {
+                 self.write_integers(buffer, values.data(),
+                                     static_cast<std::int64_t>(values.shape(0)));
              })
         .def("read",
              [](Runner<T>& self, const std::vector<std::tuple<int, int, AnyArray>>& wanted) {

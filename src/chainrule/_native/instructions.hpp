@@ -88,8 +88,15 @@ class Instructions {
                     const Share& share) const;
     void draw(const Instruction& instruction, const Workspace<T>& at, const Part& part) const;
     void move(const Instruction& instruction, const Workspace<T>& at, const Part& part);
+    template <class E>
+    void strided(const Instruction& instruction, const Workspace<T>& at, const Share& rows,
+                 const E* a, E* to) const;
     void whole(const Instruction& instruction, const Workspace<T>& at);
+    struct Line {
+        std::ptrdiff_t begin, step;
+    };
     std::size_t place(int rows, int row, int column) const;
+    Line line(const Workspace<T>& at, int buffer, int column) const;
     void tn_block(const Instruction& instruction, const Workspace<T>& at, int panel, int source,
                   bool continues, T* block) const;
     int vectors_of(int columns, int panel) const;

@@ -135,6 +135,52 @@ std::size_t Instructions<T>::place(int rows, int row, int column) const {
     return (static_cast<std::size_t>(column / panel_) * rows + row) * panel_ + column % panel_;
 }
 
+// Where a buffer's column begins, and how far apart its rows are.
+template <class T>
+typename Instructions<T>::Line Instructions<T>::line(const Workspace<T>& at, int buffer,
+                                                     int column) const {
+    switch (plan_.buffers[buffer].layout) {
+        case Layout::column:
+            return {0, 1};
+        case Layout::integers:
+            return {column, at.columns_of(buffer)};
+        default:
+            return {static_cast<std::ptrdiff_t>(place(at.rows_of(buffer), 0, column)), panel_};
+    }
+}
+
+// Elements are numbered row after row, those of a batch in each row.
+template <class T>
+template <class E>
+void Instructions<T>::strided(const Instruction& instruction, const Workspace<T>& at,
+                              const Share& rows, const E* a, E* to) const {
+    const int from = instruction.a, out = instruction.out;
+    const auto& integers = instruction.integers;
+    int axes = 0;
+    while (axes < most_axes && integers[1 + 2 * axes] > 0) ++axes;
+    const auto source = [&](std::int64_t number) {
+        std::int64_t found = integers[0];
+        for (int axis = axes; axis-- > 0; number /= integers[1 + 2 * axis])
+            found += number % integers[1 + 2 * axis] * integers[2 + 2 * axis];
+        return found;
+    };
+    const int columns = at.columns_of(out), from_columns = at.columns_of(from);
+    for (int j = 0; j < columns; ++j) {
+        const Line line = this->line(at, out, j);
+        if (plan_.buffers[out].rows == batch_rows) {
+            const Line read = this->line(at, from, static_cast<int>(source(j)));
+            for (int i = rows.begin; i < rows.end; ++i)
+                to[line.begin + i * line.step] = a[read.begin + i * read.step];
+            continue;
+        }
+        for (int i = rows.begin; i < rows.end; ++i) {
+            const auto number = source(static_cast<std::int64_t>(i) * columns + j);
+            const Line read = this->line(at, from, static_cast<int>(number % from_columns));
+            to[line.begin + i * line.step] = a[read.begin + number / from_columns * read.step];
+        }
+    }
+}
+
 // What only goes to another place, row by row.
 template <class T>
 void Instructions<T>::move(const Instruction& instruction, const Workspace<T>& at,
@@ -146,15 +192,21 @@ void Instructions<T>::move(const Instruction& instruction, const Workspace<T>& a
     const std::int64_t* const integers =
         at.integers(instruction.op == Opcode::gather ? instruction.b : instruction.a);
     switch (instruction.op) {
-        case Opcode::to_real:
-            for (int i = rows.begin; i < rows.end; ++i) to[i] = static_cast<T>(integers[i]);
-            return;
-        case Opcode::to_column:
-            for (int i = rows.begin; i < rows.end; ++i) to[i] = a[place(n, i, 0)];
-            return;
-        case Opcode::to_matrix:
-            for (int i = rows.begin; i < rows.end; ++i) to[place(n, i, 0)] = a[i];
-            return;
+        case Opcode::to_real: {
+            const int columns = at.columns_of(out);
+            for (int j = 0; j < columns; ++j) {
+                const Line line = this->line(at, out, j);
+                for (int i = rows.begin; i < rows.end; ++i)
+                    to[line.begin + i * line.step] =
+                        static_cast<T>(integers[static_cast<std::ptrdiff_t>(i) * columns + j]);
+            }
+            break;
+        }
+        case Opcode::strided:
+            if (plan_.buffers[out].layout == Layout::integers)
+                return strided(instruction, at, rows, integers, at.integers(out));
+            strided(instruction, at, rows, a, to);
+            break;
         case Opcode::one_hot: {
             const int each = at.columns_of(instruction.a), depth = at.columns_of(out) / each;
             for (int panel = 0; panel < at.panels_of(out); ++panel)
@@ -175,14 +227,6 @@ void Instructions<T>::move(const Instruction& instruction, const Workspace<T>& a
             for (int j = 0; j < count; ++j)
                 for (int i = rows.begin; i < rows.end; ++i)
                     to[place(n, i, begin + j)] = a[place(n, i, from + j)];
-            return;
-        }
-        case Opcode::spread_columns: {
-            const int times = static_cast<int>(instruction.integers[0]);
-            const int columns = at.columns_of(instruction.a);
-            for (int j = 0; j < at.columns_of(out); ++j)
-                for (int i = rows.begin; i < rows.end; ++i)
-                    to[place(n, i, j)] = a[place(n, i, j / times % columns)];
             return;
         }
         case Opcode::fold_columns: {
@@ -210,6 +254,7 @@ void Instructions<T>::move(const Instruction& instruction, const Workspace<T>& a
                 }
         }
     }
+    if (plan_.buffers[out].layout == Layout::scalar) at.set_scalar(out, to[0]);
 }
 
 // What one thread does.

@@ -10,6 +10,7 @@
 namespace chainrule {
 
 inline constexpr int batch_rows = -1;  // a buffer with as many rows as the batch has
+inline constexpr int most_axes = 8;    // of a copy along strides
 
 enum class Opcode : std::uint8_t {
     nn,           // out ← a b, then code on each finished tile
@@ -35,12 +36,10 @@ enum class Opcode : std::uint8_t {
     normal_noise,
     random_flip,  // images a, key b → matrix
     random_shift,
-    to_real,  // column of integers → column
-    to_column,
-    to_matrix,       // a matrix of one column ↔ a column
-    copy_columns,    // columns [from, from + count) of a to columns [to, …) of out
-    spread_columns,  // each column of a so many times, and all that again until out is full
-    fold_columns,    // what lies side by side in a, each as wide as out, added up
+    to_real,       // integers → column or matrix
+    strided,       // elements of a, of a batch in each row, in the order that strides say
+    copy_columns,  // columns [from, from + count) of a to columns [to, …) of out
+    fold_columns,  // what lies side by side in a, each as wide as out, added up
     count_
 };
 
@@ -56,8 +55,7 @@ constexpr bool is_vector_op(Opcode op) { return op >= Opcode::softmax && op <= O
 // What goes to another place, row by row.
 constexpr bool is_move(Opcode op) {
     return op == Opcode::one_hot || op == Opcode::gather || op == Opcode::to_real ||
-           op == Opcode::to_column || op == Opcode::to_matrix || op == Opcode::copy_columns ||
-           op == Opcode::spread_columns || op == Opcode::fold_columns;
+           op == Opcode::strided || op == Opcode::copy_columns || op == Opcode::fold_columns;
 }
 
 enum class Layout : std::uint8_t { scalar, column, matrix, integers, key };
@@ -78,10 +76,11 @@ struct Instruction {
     std::vector<int> operands;
     std::vector<Spread> spreads;
     int registers = 0;
-    // of vectors: how many in a row, 0 where the row is one; spread_columns: how many times;
-    // copy_columns: from, to, count; of what is drawn: stream, then for dropout cycle; for images
-    // height, width, channels, then for flips axis; for shifts rows, columns, whether back
-    std::array<std::int64_t, 7> integers{};
+    // of vectors: how many in a row, 0 where the row is one; strided: the number of the first
+    // element, then size and stride of each axis; copy_columns: from, to, count; of what is drawn:
+    // stream, then for dropout cycle; for images height, width, channels, then for flips axis; for
+    // shifts rows, columns, whether back
+    std::array<std::int64_t, 1 + 2 * most_axes> integers{};
     double real = 0;  // dropout: rate
 };
 

@@ -91,6 +91,12 @@ void Runner<T>::write(int buffer, const T* from, std::int64_t size) {
 }
 
 template <class T>
+void Runner<T>::write_integers(int buffer, const std::int64_t* from, std::int64_t size) {
+    legs_.clear();
+    std::copy_n(from, size, shared_.integers(buffer));
+}
+
+template <class T>
 void Runner<T>::read(int buffer, T* to, int rows) {
     finish();
     read(shared_, buffer, to, rows);

@@ -37,6 +37,7 @@ class Runner {
     void write(int buffer, const T* from, std::int64_t size);
     void read(int buffer, T* to, int rows);
     void read_integers(int buffer, std::int64_t* to, int rows) const;
+    void write_integers(int buffer, const std::int64_t* from, std::int64_t size);
 
     // Steps [first, last): gather the rows, fill the scalars, carry out the instructions, add each
     // summed scalar buffer to its sum, and copy what is `wanted` of each row; buffers with the rows

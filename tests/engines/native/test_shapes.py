@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 import chainrule as cr
 from chainrule import _native, ops
 from chainrule.backprop import gradients
-from chainrule.engines.native import Native
+from chainrule.engines.native import Native, NoKernel
 from chainrule.engines.program import Program, State
 from chainrule.engines.reference import Reference
-from chainrule.graph import BATCH, Input, Parameter, Value
+from chainrule.graph import BATCH, Constant, Input, Parameter, Value
+from chainrule.ops.shapes import Pad, Slice
 
 sizes = st.sampled_from((1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 65))
 row_counts = st.sampled_from((1, 3, 5, 15, 16, 17, 33, 100))
@@ -86,7 +88,6 @@ def test_steps_of_any_shape_agree_with_the_reference(
     classes: bool,
     precision: Any,
 ) -> None:
-    outputs += classes and outputs == 1  # a single class has no kernel: its loss is zero
     program, inputs = step(features, hidden, outputs, activation, classes=classes)
     rng = np.random.default_rng(seed)
     start = {p: rng.normal(size=p.shape) / p.shape[0] ** 0.5 for p, _ in program.assignments}
@@ -123,8 +124,6 @@ def test_predictions_for_any_number_of_rows_agree_with_the_reference(
     state = State("float64")
     state[w] = rng.normal(size=w.shape)
     data = {x: rng.normal(size=(rows, features))}
-    if outputs == 1:  # one class has no kernel of its own
-        program = Program((x,), {"z": z})
     for method in ("once", "blocks"):
         ours, exact = (
             getattr(engine.prepare(program, state), method)(data)
@@ -225,11 +224,18 @@ ON_VECTORS: dict[str, Any] = {
     "sum of the last axis": lambda v: ops.sum(v, -1),
     "sum of squares": lambda v: ops.sum(ops.square(v), -1, keepdims=True),
     "sum of the middle axis": lambda v: ops.sum(v, 1),
+    "sum over the batch": lambda v: v - ops.mean(v, 0),
+    "sum over the batch and the last axis": lambda v: v * ops.sum(v, (0, 2), keepdims=True),
+    "sum over the batch and the middle axis": lambda v: v * ops.sum(v, (0, 1)),
     "mean": lambda v: ops.mean(v, -1, keepdims=True),
     "max": lambda v: ops.max(v, -1),
+    "max of the middle axis": lambda v: ops.max(v, 1, keepdims=True),
+    "max of both": lambda v: ops.max(v, (1, 2)),
+    "transpose": lambda v: ops.softmax(ops.transpose(v, (0, 2, 1))),
+    "real": lambda v: v * ops.reshape(ops.real(ops.argmax(v)), (*v.shape[:2], 1)),
     "normalize": _normalized,
     "slice": lambda v: v[:, :1],
-    "slice of vectors": lambda v: v[:, :, 1:],
+    "slice of vectors": lambda v: v[:, :, v.shape[-1] // 2 :],
     "concatenate": lambda v: ops.concatenate([v, ops.exp(v)], 1),
     "concatenate vectors": lambda v: ops.concatenate([v, ops.exp(v)], 2),
 }
@@ -240,7 +246,7 @@ ON_VECTORS: dict[str, Any] = {
     seeds,
     row_counts,
     SIDES,
-    SIDES.filter(lambda width: width > 1),
+    SIDES,
     st.sampled_from(sorted(ON_VECTORS)),
     st.sampled_from(("float64", "float32")),
     st.integers(1, 3),
@@ -250,38 +256,135 @@ def test_what_is_done_to_each_of_the_vectors_in_a_row_agrees_with_the_reference(
 ) -> None:
     x = Input((BATCH, count, width), name="x")
     row = Input((BATCH, 1, width), name="row")
-    gamma, beta = Parameter((width,), "gamma"), Parameter((1,), "beta")
-    v = (x * gamma + beta) * row
+    shapes = ((width,), (1,), (count, width), (count, 1))
+    parameters = [Parameter(shape, f"p{i}") for i, shape in enumerate(shapes)]
+    gamma, beta, each, upright = parameters
+    v = (x * gamma + beta) * row * each - upright
     made = ON_VECTORS[what](v)
-    position = ops.argmax(v)
-    loss = ops.sum(ops.square(made))
-    slopes = gradients(loss, [gamma, beta])
-    changes = [
-        (p, p - g * 1e-3) for p, g in zip((gamma, beta), slopes, strict=True) if g is not None
-    ]
-    outputs = {"made": made, "position": position}
+    slopes = gradients(ops.sum(ops.square(made)), parameters)
+    changes = [(p, p - g * 1e-3) for p, g in zip(parameters, slopes, strict=True) if g is not None]
+    outputs = {"made": made, "position": ops.argmax(v)}
     rng = np.random.default_rng(seed)
     data = {
         leaf: rng.normal(size=(rows, *leaf.shape[1:])).astype(precision)  # type: ignore[arg-type]
         for leaf in (x, row)
     }
-    given_state = {gamma: rng.normal(size=width), beta: rng.normal(size=1)}
+    given_state = {p: rng.normal(size=p.shape) for p in parameters}
     found = []
     for engine in (Native(), Reference()):
         state = State(precision)
         for parameter, array in given_state.items():
             state[parameter] = array
         program = Program((x, row), outputs, assignments=tuple(changes))
-        found.append((engine.prepare(program, state, threads).once(data), state))
-    (native, changed), (reference, expected) = found
+        runner = engine.prepare(program, state, threads)
+        seen = runner.inspect([v, *(g for g in slopes if g is not None)], data)
+        found.append((runner.once(data), list(seen.values()), state))
+    (native, seen, changed), (reference, exact, expected) = found
     size = rows * count * width
     tolerance = TOLERANCE[precision]
     for name in outputs:
-        np.testing.assert_allclose(native[name], reference[name], rtol=tolerance, atol=tolerance)
+        room = tolerance * max(1.0, float(np.abs(reference[name]).max()))
+        np.testing.assert_allclose(native[name], reference[name], rtol=tolerance, atol=room)
+    for ours, theirs in zip(seen, exact, strict=True):
+        room = tolerance * size * max(1.0, float(np.abs(theirs).max()))
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=room)
     for parameter in given_state:
+        room = tolerance * size * max(1.0, float(np.abs(expected[parameter]).max()))
         np.testing.assert_allclose(
-            changed[parameter], expected[parameter], rtol=tolerance, atol=tolerance * size
+            changed[parameter], expected[parameter], rtol=tolerance, atol=room
         )
+
+
+MOVES: dict[str, Any] = {
+    "transpose": lambda v, first: ops.transpose(
+        v, (*range(first), *range(v.rank - 1, first - 1, -1))
+    ),
+    "slice": lambda v, first: Slice(v.rank - 1, 0, (v.shape[-1] + 1) // 2)(v),
+    "slice of the first axis": lambda v, first: Slice(first, v.shape[first] // 2, v.shape[first])(
+        v
+    ),
+    "reshape": lambda v, first: ops.reshape(
+        v, (*v.shape[:first], *v.shape[first + 1 :], v.shape[first])
+    ),
+    "flatten": lambda v, first: ops.reshape(v, (*v.shape[:first], math.prod(v.shape[first:]))),
+    "broadcast": lambda v, first: ops.broadcast_to(ops.reshape(v, (*v.shape, 1)), (*v.shape, 3)),
+    "pad": lambda v, first: Pad(v.rank - 1, 2, 1)(v),
+    "pad the first axis": lambda v, first: Pad(first, 0, 2)(v),
+    "concatenate": lambda v, first: ops.concatenate([v, -v, v], first),
+}
+
+
+@several
+@given(
+    seeds,
+    st.lists(st.sampled_from((1, 2, 3, 5, 17)), min_size=1, max_size=4),
+    st.sampled_from(sorted(MOVES)),
+    st.sampled_from(("batch", "parameter", "integers", "constant integers")),
+)
+def test_what_is_moved_is_where_the_reference_moves_it(
+    isa: str, seed: int, shape: list[int], move: str, what: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    state = State("float64")
+    numbers = rng.integers(-9, 9, (6, *shape))
+    data: dict[Input, Any] = {}
+    if what == "parameter":
+        v: Value = Parameter(tuple(shape), "v")
+        state[v] = numbers[0]  # type: ignore[index]
+    elif what == "constant integers":
+        v = Constant(numbers[0])
+    else:
+        v = Input((BATCH, *shape), "int" if what == "integers" else "float", "v")
+        data[v] = numbers  # type: ignore[index]
+    first = v.rank - len(shape)
+    moved = MOVES[move](v, first)
+    outputs = {"moved": moved, "used": ops.cos(moved) * 2.0}
+    found = []
+    for engine in (Native(), Reference()):
+        try:
+            found.append(engine.prepare(Program((*data,), outputs), state).once(data))
+        except NoKernel:
+            assert what.endswith("integers")
+            return
+    ours, exact = found
+    assert ours["moved"].dtype == exact["moved"].dtype
+    np.testing.assert_array_equal(ours["moved"], exact["moved"])
+    np.testing.assert_allclose(ours["used"], exact["used"], atol=1e-14)
+
+
+@pytest.mark.parametrize("batch", [100, 4000])
+def test_a_parameter_as_wide_as_a_row_gets_the_same_slope_whoever_adds_it_up(
+    isa: str, batch: int
+) -> None:
+    x, w = Input((BATCH, 9), name="x"), Parameter((9, 15), "w")
+    each, upright = Parameter((3, 5), "each"), Parameter((3, 1), "upright")
+    z = ops.reshape(x @ w, (BATCH, 3, 5)) * each + upright
+    loss = ops.sum(ops.square(ops.softmax(ops.transpose(z, (0, 2, 1))) - 0.1))
+    weights = (w, each, upright)
+    changes = [
+        (p, p - 1e-3 * g)
+        for p, g in zip(weights, gradients(loss, weights), strict=True)
+        if g is not None
+    ]
+    program = Program((x,), {"loss": loss}, assignments=tuple(changes))
+    rng = np.random.default_rng(0)
+    rows = {x: rng.normal(size=(8000, 9))}
+    start = {p: rng.normal(size=p.shape) for p in weights}
+
+    def trained(engine: Any, threads: int) -> list[Any]:
+        state = State("float64")
+        for parameter, array in start.items():
+            state[parameter] = array
+        sums = engine.prepare(program, state, threads).steps(rows, np.arange(8000), batch, {})
+        return [sums["loss"], *(state[p] for p in weights)]
+
+    exact = trained(Reference(), 1)
+    found = [trained(Native(), threads) for threads in (1, 2, 3, 5)]
+    for ours, theirs in zip(found[0], exact, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-11)
+    for others in found[1:]:
+        for ours, first in zip(others, found[0], strict=True):
+            np.testing.assert_array_equal(ours, first)
 
 
 def test_a_model_with_softmax_over_vectors_runs_natively() -> None:

@@ -8,7 +8,9 @@ trip to memory. What is cheap is written anew wherever its result is read.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from chainrule.engines.native.micro import MICRO
@@ -46,7 +48,10 @@ def space_of(value: Value) -> Space:
             return Space("key", 1, 4)
         rows, columns = _flat(value, shape)
         return Space("integers", rows, columns)
-    rows, columns = _flat(value, shape)
+    return _real_space(*_flat(value, shape))
+
+
+def _real_space(rows: int, columns: int) -> Space:
     if (rows, columns) == (1, 1):
         return SCALAR
     return (
@@ -144,6 +149,31 @@ class Drafting:
         self._same[key] = out
         return out
 
+    def strided(
+        self,
+        slot: int,
+        wanted: Space,
+        axes: Sequence[tuple[int, int]] | None = None,
+        start: int = 0,
+    ) -> int:
+        """A slot's elements, of a batch in each row, along axes of some sizes and strides (None: all in order).
+
+        They are numbered row after row, and so put into the wanted space.
+        """
+        own = self.spaces[slot]
+        inner = own.columns if own.rows == BATCH_ROWS else own.rows * own.columns
+        axes = merged([(inner, 1)] if axes is None else axes)
+        if own == wanted and axes in ([], [(inner, 1)]):
+            return slot
+        return self.instruction("strided", wanted, slot, integers=(start, *chain(*axes)))
+
+    def real(self, slot: int) -> int:
+        """Integers as real numbers; what is real as it is."""
+        own = self.spaces[slot]
+        if own.layout != "integers":
+            return slot
+        return self.instruction("to_real", _real_space(own.rows, own.columns), slot)
+
     # --- elementwise code ---
 
     def spread(self, slot: int, space: Space) -> Spread | None:
@@ -181,12 +211,8 @@ class Drafting:
         while self.spaces[source] != space and self._passes_on(source):
             source = self.pending[source][2][0]
         own = self.spaces[source]
-        if own.layout == "integers":
-            source = self._real(source, value)
-        elif (
-            own.layout == "matrix" and own.columns == 1 and own.rows == space.rows and own != space
-        ):
-            source = self.instruction("to_column", Space("column", own.rows), source)
+        if own != space and own == Space("matrix", space.rows, 1):
+            source = self.strided(source, Space("column", own.rows))
         if self.spread(source, space) is None:
             raise NoKernel(value, "with this broadcasting")
         return source if self.spaces[source] == space else self.settled(source)
@@ -203,13 +229,6 @@ class Drafting:
     def _passes_on(self, slot: int) -> bool:
         """Whether a slot is still to be written and only spreads out another."""
         return slot in self.pending and self.pending[slot][0].name in PASSING_ON
-
-    def _real(self, slot: int, value: Value) -> int:
-        """Integers, one for each row, as real numbers."""
-        own = self.spaces[slot]
-        if own.rows != BATCH_ROWS or own.columns != 1:
-            raise NoKernel(value, "on integers that are not one for each row")
-        return self.instruction("to_real", Space("column", own.rows), slot)
 
     def _written(self, op: Op | Rounding, space: Space, sources: list[int]) -> int:
         """The result of code put where its last input is made, or into later code over the same space."""
@@ -249,6 +268,17 @@ class Drafting:
         return {
             s for _, _, sources in self.drafts[at].code for s in sources if self.made_by[s] != at
         }
+
+
+def merged(axes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same axes (size, stride) in as few as say it."""
+    found: list[tuple[int, int]] = []
+    for size, stride in axes:
+        if found and found[-1][1] == size * stride:
+            found[-1] = (found[-1][0] * size, stride)
+        elif size != 1:
+            found.append((size, stride))
+    return found
 
 
 class _Emit:

@@ -80,7 +80,7 @@ class NativeRunner:
         changed = [self.buffers[parameter] for parameter, _ in program.assignments]
         self._runner = _make(self.plan, state.dtype, changed)
         for buffer, value in self.plan.constants.items():
-            self._runner.write(buffer, np.ascontiguousarray(value, state.dtype).reshape(-1))
+            self._runner.write(buffer, _elements(value, state.dtype).reshape(-1))
         self._parameters = [(p, b) for p, b in self.buffers.items() if isinstance(p, Parameter)]
         self._changed = [
             (p, self.buffers[p], _rows_of(p.shape), _sizes(p.shape)) for p, _ in program.assignments
@@ -319,6 +319,12 @@ def _rows(array: Any, dtype: np.dtype[Any]) -> Array:
         found = found.astype(dtype if found.dtype.kind == "f" else np.int64)
     found = np.ascontiguousarray(found)
     return found if found.flags.aligned else found.copy()  # a file's bytes may lie anywhere
+
+
+def _elements(constant: Any, dtype: np.dtype[Any]) -> Array:
+    """A constant as the runner takes it: in the run's own type, or 64-bit integers."""
+    integer = np.asarray(constant).dtype.kind in "iu"
+    return np.ascontiguousarray(constant, np.int64 if integer else dtype)
 
 
 def _numbered(instruction: Instruction) -> list[list[int]]:

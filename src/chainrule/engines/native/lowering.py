@@ -12,9 +12,10 @@ from chainrule.engines.native.drafts import FUSABLE, Draft, Drafting, NoKernel, 
 from chainrule.engines.native.micro import MICRO
 from chainrule.engines.native.numbering import drop_unread, numbered
 from chainrule.engines.native.plan import Plan
-from chainrule.engines.native.rules import RULES, spread_out
+from chainrule.engines.native.rules import READING_INTEGERS, RULES, spread_out
 from chainrule.engines.program import Program
 from chainrule.graph import Batch, Constant, Parameter, Value, topological_order
+from chainrule.ops.shapes import Rearrangement
 
 
 class Lowering(Drafting):
@@ -87,12 +88,13 @@ class Lowering(Drafting):
     def _lowered(self, value: Value, sources: list[int]) -> int:
         assert value.op is not None
         name = value.op.name
+        moves = isinstance(value.op, Rearrangement) and value.kind == "int"
+        if not moves and name not in READING_INTEGERS:
+            sources = [self.real(s) for s in sources]
         if name in RULES:
             return RULES[name](self, value, sources)
         if name not in MICRO:
             raise NoKernel(value)
-        if name == "real" and self.spaces[sources[0]].layout == "integers":
-            return self._real(sources[0], value)
         space = space_of(value)
         sources = spread_out(self, value, sources)
         if name == "multiply":  # back-propagation begins with ones

@@ -84,3 +84,4 @@ class Plan:
 
 SCRATCH_REGISTER = 64  # operands are numbered below, registers from here
 MOST_REGISTERS = 192  # a place is a byte
+MOST_AXES = 8  # of a copy along strides

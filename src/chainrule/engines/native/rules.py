@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chainrule.engines.native.drafts import SCALAR, Draft, Drafting, NoKernel, space_of
-from chainrule.engines.native.plan import BATCH_ROWS, Space
-from chainrule.graph import Batch, Shape, Value
+from chainrule.engines.native.drafts import SCALAR, Draft, Drafting, NoKernel, merged, space_of
+from chainrule.engines.native.plan import BATCH_ROWS, MOST_AXES, Space
+from chainrule.graph import BATCH, Batch, Shape, Value
 from chainrule.ops.arithmetic import Add, Multiply, Negative
 
 Rule = Callable[[Drafting, Value, "list[int]"], int]
@@ -19,18 +19,38 @@ def _matrix(drafting: Drafting, slot: int) -> int:
     slot = drafting.settled(slot)
     space = drafting.spaces[slot]
     if space.layout == "column":
-        return drafting.instruction("to_matrix", Space("matrix", space.rows, 1), slot)
+        return drafting.strided(slot, Space("matrix", space.rows, 1))
     drafting.stored[slot] = True
     return slot
 
 
-def _as(drafting: Drafting, made: int, wanted: Space) -> int:
-    """A result of one column, as the column or number it is elsewhere."""
-    if drafting.spaces[made] == wanted:
-        return made
-    if wanted.layout == "column":
-        return drafting.instruction("to_column", wanted, made)
-    return made
+Axes = list[tuple[int, int]]  # size and stride of each
+
+
+def _axes(shape: Shape) -> Axes:
+    """The axes of elements numbered row after row, of a batch in each row."""
+    sizes = [1 if isinstance(d, Batch) else d for d in shape]
+    return [(size, math.prod(sizes[i + 1 :])) for i, size in enumerate(sizes)]
+
+
+def _length(axes: Axes) -> int:
+    """How many elements there are along axes."""
+    return math.prod(size for size, _ in axes)
+
+
+def _in_a_row(shape: Shape) -> Space:
+    """A matrix with the elements in one row, of a batch in as many as it has."""
+    rows = BATCH_ROWS if BATCH in shape else 1
+    return Space("matrix", rows, _length(_axes(shape)))
+
+
+def _rearranged(
+    drafting: Drafting, value: Value, slot: int, wanted: Space, axes: Axes, start: int = 0
+) -> int:
+    """What stands along some axes of a slot, put into the wanted space."""
+    if len(merged(axes)) > MOST_AXES:
+        raise NoKernel(value, f"of shape {value.shape}")
+    return drafting.strided(slot, wanted, axes, start)
 
 
 def _product(drafting: Drafting, value: Value, a: int, b: int, opcode: str) -> int:
@@ -43,7 +63,7 @@ def _product(drafting: Drafting, value: Value, a: int, b: int, opcode: str) -> i
     if drafting.tiles:
         opcode += "_bfloat16"
     made = drafting.instruction(opcode, _shaped(rows, columns), a, b)
-    return _as(drafting, made, space_of(value))
+    return drafting.strided(made, space_of(value))
 
 
 def _shaped(rows: int, columns: int) -> Space:
@@ -87,94 +107,84 @@ def _affine(drafting: Drafting, value: Value, sources: list[int]) -> int:
 
 
 def _reshape(drafting: Drafting, value: Value, sources: list[int]) -> int:
-    if drafting.spaces[sources[0]] == space_of(value):
-        return sources[0]
-    raise NoKernel(value, f"from {value.inputs[0].shape} to {value.shape}")
+    return drafting.strided(sources[0], space_of(value))
 
 
 def _sum(drafting: Drafting, value: Value, sources: list[int]) -> int:
     (x,) = sources
     own, wanted = drafting.spaces[x], space_of(value)
     op: Any = value.op
-    rank = value.inputs[0].rank
-    axes = op.reduced(rank)
+    (inner,) = value.inputs
+    shape, axes = inner.shape, op.reduced(inner.rank)
     if own == wanted:
         return x
+    if own.layout == "matrix" and own.rows == BATCH_ROWS and 0 in axes and wanted != SCALAR:
+        x = drafting.instruction("column_sum", Space("matrix", 1, own.columns), x)
+        return _along(drafting, value, "row_sum", x, (1, *shape[1:]))
+    if own.layout == "matrix" and own.rows > 1 and axes == tuple(range(inner.rank - 1)):
+        x = drafting.instruction("column_sum", Space("matrix", 1, own.columns), x)
+        return drafting.strided(x, wanted)
     by_row = "row_sum"
-    inner = value.inputs[0]
-    if inner.op is not None and inner.op.name == "square" and own.layout == "matrix":
-        x, by_row = drafting.slot_of[inner.inputs[0]], "row_sum_of_squares"
+    squares = inner.op is not None and inner.op.name == "square" and own.layout == "matrix"
+    if squares and (wanted == SCALAR or not _first(shape, axes)):
+        x, by_row = drafting.real(drafting.slot_of[inner.inputs[0]]), "row_sum_of_squares"
     if wanted == SCALAR:
         if own.layout == "matrix":
             x = drafting.instruction(by_row, Space("column", own.rows), x)
         return drafting.instruction("total", SCALAR, x)
-    shape = value.inputs[0].shape
-    if own.layout == "matrix" and axes == tuple(range(len(axes))) and own.rows == BATCH_ROWS:
-        sums = drafting.instruction("column_sum", Space("matrix", 1, own.columns), sources[0])
-        if wanted.rows == 1 and wanted.layout == "matrix":
-            return _folded(drafting, sums, wanted)
-    elif rank == 2 and axes == (0,):
-        if own.layout == "matrix" and wanted == Space("matrix", 1, own.columns):
-            return drafting.instruction("column_sum", wanted, sources[0])
-    elif axes == tuple(range(1, len(axes) + 1)) != tuple(range(1, rank)):
-        if own.layout == "matrix" and own.rows == BATCH_ROWS:
-            made = _folded(drafting, sources[0], Space("matrix", BATCH_ROWS, wanted.columns))
-            return _as(drafting, made, wanted)
-    elif own.layout == "matrix" and (count := _vectors(shape, axes)) > 1:
-        return drafting.instruction(by_row, wanted, x, integers=(count,))
-    elif own.layout == "matrix" and wanted.layout == "column" and count == 1:
-        return drafting.instruction(by_row, wanted, x)
-    elif axes == tuple(range(1, rank)) and own.layout == "matrix":
-        column = drafting.instruction(by_row, Space("column", own.rows), x)
-        if wanted.layout == "column":
-            return column
-        upright = _matrix(drafting, column)
-        if wanted == drafting.spaces[upright]:
-            return upright
-        if wanted == Space("matrix", 1, own.rows):
-            return drafting.instruction("transpose", wanted, upright)
-    raise NoKernel(value, f"over axes {axes} of {value.inputs[0].shape}")
+    return _along(drafting, value, by_row, x, shape)
 
 
-def _vectors(shape: Shape, axes: Sequence[int]) -> int:
-    """How many vectors along the last axes lie side by side in a row of a batch; 0 if not along those."""
-    rank = len(shape)
-    first = rank - len(axes)
-    if not isinstance(shape[0], Batch) or first < 1 or tuple(axes) != tuple(range(first, rank)):
-        return 0
-    return math.prod(d for d in shape[1:first] if isinstance(d, int))
+def _first(shape: Shape, axes: Sequence[int]) -> bool:
+    """Whether some axes come before all others in a row."""
+    long = [i in axes for i, (size, _) in enumerate(_axes(shape)) if size > 1]
+    return long == sorted(long, reverse=True)
 
 
-def _folded(drafting: Drafting, slot: int, wanted: Space) -> int:
-    """The sum of what lies side by side, each part as wide as wanted."""
-    if drafting.spaces[slot] == wanted:
-        return slot
-    return drafting.instruction("fold_columns", wanted, slot)
+def _along(drafting: Drafting, value: Value, opcode: str, slot: int, shape: Shape) -> int:
+    """A sum or a maximum over the axes of a shape that the value's operation names, but the batch's."""
+    op: Any = value.op
+    wanted, own, axes = space_of(value), drafting.spaces[slot], op.reduced(len(shape))
+    given, row = _axes(shape), _in_a_row(shape)
+    kept = [axis for i, axis in enumerate(given) if i not in axes]
+    taken = [axis for i, axis in enumerate(given) if i in axes]
+    count = _length(kept)
+    if count == _length(given):  # of one element each
+        return drafting.strided(slot, wanted)
+    if axes == (len(shape) - 1,) and row.rows == 1 and own.layout == "matrix":
+        made = drafting.instruction(opcode, Space("column", own.rows), slot)
+    elif opcode == "row_sum" and _first(shape, axes):
+        slot = drafting.strided(slot, row)
+        made = drafting.instruction("fold_columns", Space("matrix", row.rows, count), slot)
+    else:
+        slot = _rearranged(drafting, value, slot, row, kept + taken)
+        space = Space("matrix", row.rows, count) if count > 1 else Space("column", row.rows)
+        made = drafting.instruction(opcode, space, slot, integers=(count,) if count > 1 else ())
+    return drafting.strided(made, wanted)
 
 
 def _max(drafting: Drafting, value: Value, sources: list[int]) -> int:
     op: Any = value.op
-    wanted = space_of(value)
-    if drafting.spaces[sources[0]] == wanted:  # of one element each
-        return sources[0]
-    last = value.inputs[0].rank - 1
-    by_row = wanted.layout == "column" and op.reduced(last + 1) == (last,)
-    if drafting.spaces[sources[0]].layout == "matrix":
-        if by_row:
-            return drafting.instruction("row_max", wanted, sources[0])
-        if (count := _vectors(value.inputs[0].shape, op.reduced(last + 1))) > 1:
-            return drafting.instruction("row_max", wanted, sources[0], integers=(count,))
-    raise NoKernel(value, f"over axes {op.axes} of {value.inputs[0].shape}")
+    (shape,) = (x.shape for x in value.inputs)
+    axes = op.reduced(len(shape))
+    if BATCH in [shape[i] for i in axes]:
+        raise NoKernel(value, f"over axes {op.axes} of {shape}")
+    return _along(drafting, value, "row_max", sources[0], shape)
 
 
 def _rowwise(opcode: str) -> Rule:
     def rule(drafting: Drafting, value: Value, sources: list[int]) -> int:
-        own, shape = drafting.spaces[sources[0]], value.inputs[0].shape
-        count = 1 if len(shape) == 2 else _vectors(shape, (len(shape) - 1,))
-        if own.layout != "matrix" or count < 1:
+        x, *rest = sources
+        x = _matrix(drafting, x)
+        own, wanted = drafting.spaces[x], space_of(value)
+        shape = value.inputs[0].shape
+        if shape[-1:] == (BATCH,):
             raise NoKernel(value, f"on shape {shape}")
+        count = _length(_axes(shape)[:-1]) if BATCH in shape else 1
+        space = own if opcode in ("softmax", "log_softmax") else wanted
         integers = (count,) if count > 1 else ()
-        return drafting.instruction(opcode, space_of(value), *sources, integers=integers)
+        made = drafting.instruction(opcode, space, x, *rest, integers=integers)
+        return drafting.strided(made, wanted)
 
     return rule
 
@@ -199,13 +209,13 @@ def _subtract(drafting: Drafting, value: Value, sources: list[int]) -> int:
 
 def _softmax_cross_entropy(drafting: Drafting, value: Value, sources: list[int]) -> int:
     logits, targets = sources
-    space = drafting.spaces[logits]
-    if space.layout != "matrix":
-        raise NoKernel(value, "with one class")
-    logs = drafting.instruction("log_softmax", space, logits)
-    weighed = drafting.elementwise(Multiply(), value, space, [targets, logs])
-    total = drafting.instruction("row_sum", space_of(value), weighed)
-    return drafting.elementwise(Negative(), value, space_of(value), [total])
+    own = drafting.spaces[logits]
+    logits = _matrix(drafting, logits)
+    logs = drafting.instruction("log_softmax", drafting.spaces[logits], logits)
+    weighed = drafting.elementwise(Multiply(), value, own, [targets, drafting.strided(logs, own)])
+    wanted = space_of(value)
+    total = weighed if own == wanted else drafting.instruction("row_sum", wanted, weighed)
+    return drafting.elementwise(Negative(), value, wanted, [total])
 
 
 def _one_hot(drafting: Drafting, value: Value, sources: list[int]) -> int:
@@ -213,7 +223,7 @@ def _one_hot(drafting: Drafting, value: Value, sources: list[int]) -> int:
     if drafting.spaces[sources[0]].rows != BATCH_ROWS:
         raise NoKernel(value, f"of shape {value.shape}")
     rows = Space("matrix", wanted.rows, wanted.columns)
-    return _as(drafting, drafting.instruction("one_hot", rows, sources[0]), wanted)
+    return drafting.strided(drafting.instruction("one_hot", rows, sources[0]), wanted)
 
 
 def _gather(drafting: Drafting, value: Value, sources: list[int]) -> int:
@@ -223,9 +233,8 @@ def _gather(drafting: Drafting, value: Value, sources: list[int]) -> int:
     if drafting.spaces[numbers].rows != BATCH_ROWS:
         raise NoKernel(value, f"of shape {value.shape}")
     rows = Space("matrix", wanted.rows, wanted.columns)
-    return _as(
-        drafting, drafting.instruction("gather", rows, _matrix(drafting, table), numbers), wanted
-    )
+    made = drafting.instruction("gather", rows, _matrix(drafting, table), numbers)
+    return drafting.strided(made, wanted)
 
 
 def _scatter_add(drafting: Drafting, value: Value, sources: list[int]) -> int:
@@ -238,9 +247,12 @@ def _scatter_add(drafting: Drafting, value: Value, sources: list[int]) -> int:
 
 def _transpose(drafting: Drafting, value: Value, sources: list[int]) -> int:
     op: Any = value.op
-    if value.rank != 2 or op.order(2) != (1, 0):
-        raise NoKernel(value, f"of shape {value.inputs[0].shape}")
-    return _transposed(drafting, value, sources[0])
+    (shape,) = (x.shape for x in value.inputs)
+    wanted, order = space_of(value), op.order(value.rank)
+    if order == (1, 0) and wanted.layout == "matrix":
+        return _transposed(drafting, value, sources[0])
+    axes = _axes(shape)
+    return _rearranged(drafting, value, sources[0], wanted, [axes[i] for i in order])
 
 
 def _dropout_mask(drafting: Drafting, value: Value, sources: list[int]) -> int:
@@ -266,8 +278,8 @@ def _random_shift(drafting: Drafting, value: Value, sources: list[int]) -> int:
 def _changed_images(drafting: Drafting, value: Value, sources: list[int], *settings: int) -> int:
     op: Any = value.op
     images, key = sources
-    if not isinstance(value.shape[0], Batch) or drafting.spaces[images].layout == "integers":
-        raise NoKernel(value, "on images that are not rows of real numbers")
+    if not isinstance(value.shape[0], Batch):
+        raise NoKernel(value, "on images that are not rows of the data")
     _, height, width, *channels = value.shape
     integers = (op.stream, height, width, *(channels or [1]), *settings)
     return _drawn(drafting, value, [_matrix(drafting, images), key], integers)
@@ -288,7 +300,7 @@ def _drawn(
         integers=integers,
         **settings,
     )
-    return _as(drafting, made, wanted)
+    return drafting.strided(made, wanted)
 
 
 def _batch_size(drafting: Drafting, value: Value, sources: list[int]) -> int:
@@ -298,98 +310,90 @@ def _batch_size(drafting: Drafting, value: Value, sources: list[int]) -> int:
 
 
 def _pieces(
-    drafting: Drafting, value: Value, axis: int, parts: Sequence[tuple[int, int, int, int]]
+    drafting: Drafting, value: Value, axis: int, parts: Sequence[tuple[int, int, int]]
 ) -> int:
-    """A matrix put together of parts (slot, from, to, count) along an axis; the rest is zero."""
-    wanted = space_of(value)
-    axis %= max(value.rank, 1)
-    of_rows = value.rank > 1 and (value.rank == 2 or isinstance(value.shape[0], Batch))
-    if axis == 0 or not of_rows:
-        raise NoKernel(value, f"along axis {axis} of shape {value.shape}")
-    out = drafting.slot(Space("matrix", wanted.rows, wanted.columns), stored=True)
-    if sum(count for *_, count in parts) < _size(value, axis):
-        zero = Draft("elementwise", drafting.spaces[out])
+    """Parts (slot, to, count) joined along an axis; the rest is zero."""
+    wanted, row, axes = space_of(value), _in_a_row(value.shape), _axes(value.shape)
+    if wanted.layout == "integers":
+        raise NoKernel(value, "of integers")
+    out = drafting.slot(row, stored=True)
+    size, stride = axes[axis]
+    if sum(count for *_, count in parts) < size:
+        zero = Draft("elementwise", row)
         zero.code.append(("copy", out, (drafting.number(0.0),)))
         drafting.drafts.append(zero)
-    before = math.prod(_size(value, i) for i in range(1, axis))  # so many runs of columns in a row
-    after = math.prod(_size(value, i) for i in range(axis + 1, value.rank))
-    for slot, start, to, count in parts:
-        source = _matrix(drafting, slot)
-        width, made = drafting.spaces[source].columns // before, _size(value, axis) * after
-        for run in range(before):
-            places = (run * width + start * after, run * made + to * after, count * after)
-            drafting.drafts.append(
-                Draft("copy_columns", drafting.spaces[out], out, a=source, integers=places)
-            )
+    for slot, to, count in parts:
+        runs, width, made = _length(axes[:axis]), count * stride, size * stride
+        source = drafting.strided(drafting.settled(slot), Space("matrix", row.rows, runs * width))
+        drafting.stored[source] = True
+        for run in range(runs):  # so many of them in a row
+            places = (run * width, run * made + to * stride, width)
+            drafting.drafts.append(Draft("copy_columns", row, out, a=source, integers=places))
     drafting.made_by[out] = len(drafting.drafts) - 1
-    return _as(drafting, out, wanted)
-
-
-def _size(value: Value, axis: int) -> int:
-    """How many entries it has along an axis that is not the batch's."""
-    size = value.shape[axis]
-    assert isinstance(size, int)
-    return size
+    return drafting.strided(out, wanted)
 
 
 def _concatenate(drafting: Drafting, value: Value, sources: list[int]) -> int:
     op: Any = value.op
-    if op.axis % value.rank == 0:
-        raise NoKernel(value, f"along axis {op.axis} of shape {value.shape}")
-    widths = [_size(x, op.axis) for x in value.inputs]
+    axis = op.axis % value.rank
+    widths = [_axes(x.shape)[axis][0] for x in value.inputs]
     starts = [sum(widths[:i]) for i in range(len(widths))]
-    parts = [(s, 0, to, n) for s, to, n in zip(sources, starts, widths, strict=True)]
-    return _pieces(drafting, value, op.axis, parts)
+    return _pieces(drafting, value, axis, list(zip(sources, starts, widths, strict=True)))
 
 
 def _slice(drafting: Drafting, value: Value, sources: list[int]) -> int:
     op: Any = value.op
-    return _pieces(drafting, value, op.axis, [(sources[0], op.start, 0, op.stop - op.start)])
+    axes = _axes(value.inputs[0].shape)
+    stride = axes[op.axis][1]
+    axes[op.axis] = (op.stop - op.start, stride)
+    return _rearranged(drafting, value, sources[0], space_of(value), axes, op.start * stride)
 
 
 def _pad(drafting: Drafting, value: Value, sources: list[int]) -> int:
     op: Any = value.op
-    parts = [(sources[0], 0, op.before, value.shape[op.axis] - op.before - op.after)]
-    return _pieces(drafting, value, op.axis, parts)
+    axis = op.axis % value.rank
+    count, _ = _axes(value.inputs[0].shape)[axis]
+    return _pieces(drafting, value, axis, [(sources[0], op.before, count)])
 
 
 def spread_out(drafting: Drafting, value: Value, sources: list[int]) -> list[int]:
-    """What elementwise code reads in place of sources that are broadcast to more than two axes."""
-    if value.rank <= 2:
-        return sources
+    """What elementwise code reads in place of sources that are broadcast."""
     pairs = zip(value.inputs, sources, strict=True)
     return [_spread_one(drafting, value, x, slot) for x, slot in pairs]
 
 
 def _spread_one(drafting: Drafting, value: Value, source: Value, slot: int) -> int:
     wanted, own = space_of(value), drafting.spaces[slot]
-    if own == wanted or own.layout not in ("matrix", "column"):
+    upright = own == Space("matrix", wanted.rows, 1)
+    if upright or drafting.spread(slot, wanted) is not None:
         return slot
-    sizes = [d for d in value.shape[1:] if isinstance(d, int)]
-    given = [1] * (value.rank - source.rank) + list(source.shape)
-    kept = [i for i, d in enumerate(given[1:]) if d != 1]
-    if not kept:
-        return slot  # a number for each row
-    first, last = kept[0], kept[-1] + 1
-    whole = given[first + 1 : last + 1] == sizes[first:last]
-    columns = math.prod(sizes[first:last])
-    if (
-        wanted.rows != BATCH_ROWS
-        or not whole
-        or own.columns != columns
-        or own.rows not in (1, BATCH_ROWS)
-    ):
-        raise NoKernel(value, "of more than two axes")
-    times = math.prod(sizes[last:])
-    return drafting.instruction(
-        "spread_columns", Space("matrix", own.rows, wanted.columns), slot, integers=(times,)
-    )
+    given = _axes((*[1] * (value.rank - source.rank), *source.shape))
+    pairs = zip(_axes(value.shape), given, strict=True)
+    axes = [(size, stride if n > 1 else 0) for (size, _), (n, stride) in pairs]
+    if wanted.rows == BATCH_ROWS:
+        wanted = Space("matrix", own.rows if own.rows == BATCH_ROWS else 1, wanted.columns)
+    return _rearranged(drafting, value, slot, wanted, axes)
 
 
+def _broadcast_to(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    if value.kind == "int":
+        raise NoKernel(value, "of integers")
+    (source,) = spread_out(drafting, value, sources)
+    assert value.op is not None
+    return drafting.elementwise(value.op, value, space_of(value), [source])
+
+
+def _real(drafting: Drafting, value: Value, sources: list[int]) -> int:
+    return drafting.real(sources[0])
+
+
+READING_INTEGERS = ("one_hot", "gather", "scatter_add", "sparse_softmax_cross_entropy")
 RULES: dict[str, Rule] = {
     "matmul": _matmul,
     "affine": _affine,
+    "real": _real,
     "reshape": _reshape,
+    "broadcast_to": _broadcast_to,
     "sum": _sum,
     "max": _max,
     "subtract": _subtract,
