@@ -144,6 +144,22 @@ def test_a_parameter_is_summed_along_its_rows(shape: tuple[int, int]) -> None:
 # --- parameters under other names ---
 
 
+@pytest.mark.parametrize("axis", [1, -1])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_each_row_is_summed_in_one_go(axis: int, keepdims: bool) -> None:
+    x = Input((BATCH, 5), "float", "x")
+    outputs = {
+        "sum": ops.sum(x, axis, keepdims=keepdims),
+        "squares": ops.sum(ops.square(x), axis, keepdims=keepdims),
+        "max": ops.max(x, axis, keepdims=keepdims),
+    }
+    plan, *_ = lower(Program((x,), outputs))
+    made = [instruction.opcode for instruction in plan.instructions]
+    assert {"row_sum", "row_sum_of_squares", "row_max"} <= {*made}
+    assert {*made} <= {"row_sum", "row_sum_of_squares", "row_max", "strided"}
+    assert keepdims or len(made) == 3
+
+
 def test_a_parameter_seen_through_a_reshape_is_read_before_it_is_written() -> None:
     row, flat, one, z = (
         Parameter(shape, name)

@@ -136,9 +136,9 @@ def _sum(drafting: Drafting, value: Value, sources: list[int]) -> int:
 
 
 def _first(shape: Shape, axes: Sequence[int]) -> bool:
-    """Whether some axes come before all others in a row."""
+    """Whether some axes come before all others in a row, and there are others."""
     long = [i in axes for i, (size, _) in enumerate(_axes(shape)) if size > 1]
-    return long == sorted(long, reverse=True)
+    return long == sorted(long, reverse=True) and not all(long)
 
 
 def _along(drafting: Drafting, value: Value, opcode: str, slot: int, shape: Shape) -> int:
