@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 
 from chainrule.backprop import gradients
+from chainrule.caching import cached_property
 from chainrule.engines.program import Program
 from chainrule.graph import Value
 from chainrule.layers.base import Assignment, Mode, Weight

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from chainrule import engines
+from chainrule.caching import cached_property
 from chainrule.engines.program import Array, Program, Runner, State
 from chainrule.estimators.networks import Blueprint
 from chainrule.estimators.objective import Objective

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule import storage
+from chainrule.caching import cached_property
 from chainrule.engines.program import Array
 from chainrule.errors import UsageError, unknown_name
 from chainrule.graph import Value

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 
 import numpy as np
 
 from chainrule.backprop import gradients
+from chainrule.caching import cached_property
 from chainrule.engines.program import Array, Program
 from chainrule.errors import UsageError
 from chainrule.graph import BATCH, Input, Parameter, Value, leaves
