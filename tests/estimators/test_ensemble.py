@@ -184,6 +184,31 @@ def test_an_interrupted_ensemble_keeps_the_networks_that_had_begun():
     assert model.predict(X).shape == (150,)
 
 
+def test_an_interruption_before_the_first_epoch_leaves_networks_trained_earlier():
+    model = ensemble(warm_start=True, threads=1).fit(X, Y)
+    before = model.predict_proba(X)
+    main, heard = threading.get_ident(), threading.Event()
+
+    def interrupt(*_):
+        heard.set()
+        raise KeyboardInterrupt
+
+    def listen(_):
+        if not heard.is_set():
+            signal.pthread_kill(main, signal.SIGINT)
+            heard.wait(60)
+        raise KeyboardInterrupt  # with no epoch done
+
+    handler = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with pytest.warns(UserWarning, match="2 of 2 networks"):
+            model.set_params(callbacks=[listen]).fit(X, Y)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert len(model.estimators_) == 2
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
 def test_lbfgs_has_nothing_to_keep_when_interrupted():
     with pytest.raises(KeyboardInterrupt):
         interrupted(ensemble(solver="lbfgs", alpha=0.0, max_fun=10**6))

@@ -141,6 +141,9 @@ def test_scores_that_are_no_numbers_are_told_of():
     with pytest.warns(UserWarning, match="the weights are those before the training: look at"):
         model.fit(PIXELS, CLASSES)
     assert np.isnan(model.validation_scores_).all()
+    untrained = MLPClassifier(early_stopping=True, callbacks=[lambda _: "no"], random_state=0)
+    for after, before in zip(model.coefs_, untrained.fit(PIXELS, CLASSES).coefs_, strict=True):
+        np.testing.assert_array_equal(after, before)
 
 
 @pytest.mark.parametrize("members", [1, 2])

@@ -22,6 +22,7 @@ from chainrule.training import (
     Progress,
     Stopped,
     TrainingStarted,
+    loop,
 )
 
 # some operations run on the reference engine alone
@@ -335,6 +336,32 @@ def test_ctrl_c_inside_a_listener_leaves_the_best_weights(kind: type[Event]) -> 
     assert model.history is not None
     assert model.history.stopped_because == "training was broken off"
     assert model.history.best_epoch in (3, 4)
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("where", ["_trouble", "_snapshot"])
+def test_an_epoch_that_ctrl_c_undoes_at_its_very_end_is_not_counted(
+    where: str, ahead: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner, calls = getattr(loop, where), itertools.count(1)
+
+    def broken_off(*given: Any) -> Any:
+        if next(calls) == 4:
+            raise KeyboardInterrupt
+        return inner(*given)
+
+    broken, whole = classifier(), classifier()
+    monkeypatch.setattr(loop, where, broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        broken.fit(X, LABELS, epochs=40, batch_size=8, ahead=ahead, verbose=0)
+    assert broken.history is not None
+    whole.fit(X, LABELS, epochs=len(broken.history.epoch), batch_size=8, verbose=0)
+    assert broken.clock == whole.clock
+    for _ in range(2):
+        for one, other in zip(broken.get_weights(), whole.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+        broken.fit(X, LABELS, epochs=2, batch_size=8, verbose=0)
+        whole.fit(X, LABELS, epochs=2, batch_size=8, verbose=0)
 
 
 def test_whoever_stops_listening_ends_training_with_the_best_weights() -> None:

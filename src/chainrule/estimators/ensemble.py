@@ -45,6 +45,7 @@ def fit(
         if incremental and hasattr(whole, name)
     }
 
+    before = [member for member in members if getattr(member, "n_iter_", 0)]
     one_at_a_time, broken_off = threading.Lock(), threading.Event()
 
     def listener(network: int, callback: Listener) -> Listener:
@@ -71,7 +72,7 @@ def fit(
         for number, member in enumerate(trained, start=1):
             _tell(whole, number, member)
     except KeyboardInterrupt:
-        members = [member for member in members if getattr(member, "n_iter_", 0)]
+        members = [m for m in members if m in before or getattr(m, "n_iter_", 0) > 0]
         if not members or whole.solver == "lbfgs":  # which has no weights before its end
             raise
         warnings.warn(

@@ -326,7 +326,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
         elif not self.early_stopping and self.best_loss_ is None:
             self.best_loss_ = np.inf
         best = getattr(self, "_best", None)
-        goes_on = best is not None and self.coefs_ is best[0]
+        goes_on = self.t_ > 0 and best is not None and self.coefs_ is best[0]
         batch_size = self._batch_size(len(order))
         if self.batch_norm and smallest_batch(len(order), batch_size) < 2:
             raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -150,6 +150,7 @@ def train(job: Job) -> Generator[Event, None, None]:
     )
     watching = job.validation is not None or job.stopping is not None
     last = _snapshot(job)  # weights and optimizer's state after the last whole epoch
+    clock = replace(job.clock)  # that belongs to them
     kept: Snapshot | None = None  # the best epoch's weights
     epoch = last_epoch = 0
     previous = math.inf
@@ -171,7 +172,7 @@ def train(job: Job) -> Generator[Event, None, None]:
                     break
                 continue
             if isinstance(item, list):  # epochs that are well, with nobody who looks in between
-                last, last_epoch = _snapshot(job), epoch + len(item)
+                last, last_epoch, clock = _snapshot(job), epoch + len(item), replace(job.clock)
                 seconds = (time.perf_counter() - epoch_begun) / len(item)
                 for logs in item:
                     epoch += 1
@@ -189,11 +190,13 @@ def train(job: Job) -> Generator[Event, None, None]:
             logs.update(item)
             trouble = _trouble(job, epoch, logs["loss"])
             if not trouble:
-                last, last_epoch = _snapshot(job), epoch
                 # before anyone hears of the epoch, who may want to save a checkpoint
                 job.clock.schedule = job.schedule.after_epoch(
                     job.clock.schedule, logs.get("val_loss", logs["loss"])
                 )
+                last, last_epoch, clock = _snapshot(job), epoch, replace(job.clock)
+            else:
+                clock = replace(job.clock)  # the epoch is over, though its weights are not kept
             yield EpochEnd(epoch, logs, time.perf_counter() - epoch_begun)
             epoch_begun = time.perf_counter()
             if trouble:
@@ -212,6 +215,7 @@ def train(job: Job) -> Generator[Event, None, None]:
     finally:
         passes.close()
         job.state.put({**last, **(kept or {})})
+        vars(job.clock).update(vars(clock))  # an epoch broken off in the end is not counted
     yield Stopped(
         epoch, reason, watch.best_epoch if kept else last_epoch, time.perf_counter() - begun
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +206,35 @@ def test_inspect_tells_two_values_apart_that_are_written_alike() -> None:
     found = Native().prepare(program, state).inspect([assigned, twin], {})
     np.testing.assert_allclose(found[assigned], [3.7, 4.7, 5.7])
     np.testing.assert_array_equal(found[twin], found[assigned])
+
+
+def of_two_shapes() -> Iterator[Any]:
+    """Two values made by one operation of the same elements in different shapes."""
+    x = Input((BATCH, 4), name="x")
+    square, upright, lying = (ops.reshape(x, (BATCH, *s)) for s in ((2, 2), (4, 1), (1, 4)))
+    wide = (BATCH, 4, 4)
+    for name, values in {
+        "softmax": (ops.softmax(x), ops.softmax(square)),
+        "argmax": (ops.argmax(x), ops.argmax(square)),
+        "sum": (ops.sum(upright, 1), ops.sum(square, 1)),
+        "max": (ops.max(square, 1), ops.max(upright, 1)),
+        "transpose": (ops.transpose(upright, (0, 2, 1)), ops.transpose(square, (0, 2, 1))),
+        "broadcast": (ops.broadcast_to(upright, wide), ops.broadcast_to(lying, wide)),
+        "differences": (x - x, upright - lying),
+    }.items():
+        yield pytest.param(x, values, id=name)
+
+
+@pytest.mark.parametrize(("x", "values"), list(of_two_shapes()))
+def test_what_is_done_to_two_shapes_of_a_value_is_told_apart(
+    x: Input, values: tuple[Value, Value]
+) -> None:
+    program = Program((x,), {"one": values[0], "other": values[1]})
+    data = {x: RNG.normal(size=(5, 4))}
+    expected = Reference().prepare(program, State("float64")).once(data)
+    found = Native().prepare(program, State("float64")).once(data)
+    for name, array in expected.items():
+        np.testing.assert_allclose(found[name], array, atol=1e-12)
 
 
 # --- whoever looks while it runs ---

@@ -80,7 +80,8 @@ class Lowering(Drafting):
         if value.op is None:
             raise NoKernel(value, "as an undeclared input")
         sources = [self.slot_of[x] for x in value.inputs]
-        key = (value.op, tuple(sources))
+        # one slot may stand for values of several shapes
+        key = (value.op, tuple(sources), tuple(x.shape for x in value.inputs))
         if key not in self._same:
             self._same[key] = self._lowered(value, sources)
         return self._same[key]
