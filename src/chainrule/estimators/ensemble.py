@@ -7,6 +7,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -67,10 +68,11 @@ def fit(
         )
         return member
 
-    trained = workers.each(train, range(len(members)), whole.threads, broken_off.set)
+    networks = workers.each(train, range(len(members)), whole.threads, broken_off.set)
     try:
-        for number, member in enumerate(trained, start=1):
-            _tell(whole, number, member)
+        with closing(networks) as trained:  # nobody trains any more when this is over
+            for number, member in enumerate(trained, start=1):
+                _tell(whole, number, member)
     except KeyboardInterrupt:
         members = [m for m in members if m in before or getattr(m, "n_iter_", 0) > 0]
         if not members or whole.solver == "lbfgs":  # which has no weights before its end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -23,7 +23,7 @@ def each(
     items: Iterable[Item],
     wanted: int | None,
     broken_off: Callable[[], None] = lambda: None,
-) -> Iterator[Found]:
+) -> Generator[Found, None, None]:
     """The task's answer for each item, in order; the items are worked on side by side.
 
     Where one fails or the user interrupts, those not begun never are, and `broken_off` may end the others.
