@@ -246,6 +246,8 @@ void Runner<T>::run_in_pieces(const Steps& steps, int most, int slice_rows) {
         const std::chrono::duration<double> time = clock::now() - begun;
         const auto each = time / static_cast<double>(piece.last - piece.first);
         crew_.learn(each.count());
+        row_seconds_ =
+            each.count() / static_cast<double>(std::min(steps.batch_size, steps.row_count));
         piece_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(wanted / each), 1, 8 * piece_);
     }
 }
@@ -284,7 +286,10 @@ bool Runner<T>::is_long(const Steps& steps, int parts, int slice_rows) const {
     if (slice_rows > 0)
         return !assigns_before_ &&
                rows > static_cast<std::int64_t>(parts) * slices_a_leg(slice_rows) * slice_rows;
-    return work_ * static_cast<double>(rows) / std::max(planned_, 1) > 2 * leg_work * parts;
+    // Legs cost a tenth more, so they are for steps that would not let signals be heard in time.
+    constexpr double too_long = 0.08;  // seconds
+    const double known = work_ / std::max(planned_, 1) / parts * 1e-9;
+    return (row_seconds_ > 0 ? row_seconds_ : known) * static_cast<double>(rows) > too_long;
 }
 
 template <class T>

@@ -128,6 +128,7 @@ class Runner {
     std::map<int, std::vector<Stop>> schedules_;  // of so many threads
     double work_ = 0;                             // of a step of planned_ rows
     int planned_ = -1;
+    double row_seconds_ = 0;            // how long a step took, by its rows
     std::vector<Leg> legs_;             // of a long step in the middle of which we are
     std::size_t next_leg_ = 0;          // how many of them are done
     std::size_t first_assignment_ = 0;  // the first stop that assigns something

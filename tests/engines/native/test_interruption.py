@@ -208,7 +208,7 @@ def bits(state: State) -> list[bytes]:
     return [array.tobytes() for array in state.arrays.values()]
 
 
-WIDE = Training(512, 512, 512, 512, rows=1024)
+WIDE = Training(512, 512, 512, 512, rows=4096)
 HIGH = Training(4, 32, 4, rows=600_000)
 LONG = [pytest.param(WIDE, id="shared"), pytest.param(HIGH, id="sliced")]
 
@@ -299,11 +299,11 @@ def test_a_handler_may_use_the_runner_in_the_middle_of_its_run(kind: str) -> Non
     for w in WIDE.weights:
         out = ops.tanh(out @ w)
     program = Program((WIDE.x,), {"out": out})
-    x = np.tile(WIDE.data[WIDE.x], (8, 1))
+    x = np.tile(WIDE.data[WIDE.x], (4, 1))
 
     def found(runner: Any, rows: Any) -> Any:
         given = {WIDE.x: rows}
-        return (runner.once(given) if kind == "once" else runner.blocks(given, 8192))["out"]
+        return (runner.once(given) if kind == "once" else runner.blocks(given, 16384))["out"]
 
     runner = Native().prepare(program, State("float32", dict(WIDE.start)), 2)
     expected = found(runner, x)
@@ -315,7 +315,7 @@ def test_a_handler_may_use_the_runner_in_the_middle_of_its_run(kind: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("widths", "rows"), [((512, 512, 512), 1024), ((16, 8), 200_000)], ids=["shared", "sliced"]
+    ("widths", "rows"), [((512, 512, 512), 4096), ((16, 8), 200_000)], ids=["shared", "sliced"]
 )
 def test_training_goes_on_after_an_interruption_as_if_there_had_been_none(
     widths: tuple[int, ...], rows: int
