@@ -1,5 +1,5 @@
-// Row-major arrays to matrices in panels (kernels.hpp) and back, and rows of the data by number. Rows
-// [first, last) can be done by themselves, so threads may share them out.
+// Row-major arrays to matrices in panels (kernels.hpp) and back, and rows of the data by number.
+// Rows [first, last) can be done by themselves, so threads may share them out.
 #pragma once
 #include <algorithm>
 #include <array>
