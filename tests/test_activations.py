@@ -93,3 +93,10 @@ def test_a_misspelt_activation_is_named_with_the_nearest_one() -> None:
 def test_settings_outside_their_range_are_refused(make: Any, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         make()
+
+
+def test_functions_of_numpy_are_no_activations():
+    with pytest.raises(
+        UsageError, match=r"numpy.tanh computes arrays, but an activation is part of a graph: give"
+    ):
+        activations.get(np.tanh)

@@ -195,3 +195,41 @@ def test_an_operation_of_ones_own_needs_no_more_than_a_few_lines() -> None:
         assert found["g"].tolist() == [3, 12]
     finally:
         del Op.registry["cube_of_this_test"]
+
+
+@pytest.mark.parametrize(
+    ("compute", "made"),
+    [
+        (lambda x: np.ones(3) * x, "multiply"),
+        (lambda x: np.ones(3) - x, "subtract"),
+        (lambda x: np.float64(2) / x, "divide"),
+        (lambda x: np.ones((3, 3)) > x, "greater"),
+        (lambda x: np.int64(3) ** x, "power"),
+        (lambda x: np.ma.array([1.0, 2.0, 3.0], mask=[0, 1, 0]) + x, "add"),
+    ],
+)
+def test_arrays_of_numpy_meet_values(compute, made):
+    value = compute(Input((3, 3), name="x"))
+    assert isinstance(value, Value)
+    assert value.op.name == made
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [np.sum, lambda x: np.where(x > 0, x, 0.0), np.concatenate, np.size],
+)
+def test_functions_of_numpy_say_what_to_use_instead(compute):
+    with pytest.raises(
+        TypeError,
+        match=r"computes arrays, but a Value is computed later: use the functions of chain",
+    ):
+        compute(Input((3,), name="x"))
+
+
+def test_values_are_equal_to_themselves_alone():
+    value = Input((3,), name="x")
+    assert value in [np.ones(3), value]
+    assert (np.ones(3) == value) is False
+    assert np.shape(value) == (3,)
+    with pytest.raises(TypeError, match="does not support ufuncs"):
+        np.tanh(value + 1)

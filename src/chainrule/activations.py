@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from chainrule.errors import UsageError
 from chainrule.families import Family, check
 from chainrule.graph import Value, as_value
@@ -42,6 +44,11 @@ register = FAMILY.register
 
 def get(given: Any) -> Activation:
     """The activation for a name, an object or a function; None is the identity."""
+    if isinstance(given, np.ufunc):
+        raise UsageError(
+            f"numpy.{given.__name__} computes arrays, but an activation is part of a graph: give a name, such as "
+            "'tanh', or a function made from those of chainrule.ops."
+        )
     return linear if given is None else FAMILY.get(given)
 
 

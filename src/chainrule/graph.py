@@ -48,7 +48,7 @@ class Value:
     """One array of a graph: made by `op` from `inputs`, or a leaf where `op` is None."""
 
     __slots__ = ("__weakref__", "inputs", "kind", "name", "op", "shape")
-    __array_priority__ = 1000  # NumPy arrays leave `array * value` to us
+    __array_ufunc__ = None  # NumPy leaves `array * value` to us; numpy.tanh(value) is an error
 
     def __init__(
         self,
@@ -89,6 +89,14 @@ class Value:
     __ge__: Callable[[Value, Any], Value]
     __lt__: Callable[[Value, Any], Value]
     __le__: Callable[[Value, Any], Value]
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function in (np.shape, np.ndim):
+            return self.shape if function is np.shape else self.rank
+        raise TypeError(
+            f"numpy.{function.__name__} computes arrays, but a Value is computed later: use the functions of "
+            "chainrule.ops."
+        )
 
     def __iter__(self) -> Iterator[Value]:
         if not self.shape or isinstance(self.shape[0], Batch):

@@ -26,8 +26,14 @@ class Preparation:
     def learn(self, X: Any, *, impute: bool, mark: bool) -> None:
         """Learn from the training rows what is not known yet."""
         if self.categories and self.encoder is None:
+            words = self._categories(X)
+            for name, column in zip(self._names(X), words.T, strict=True):
+                if len({isinstance(value, str) for value in column if value is not None}) > 1:
+                    raise TypeError(
+                        f"The column {name!r} holds words and numbers: turn all of it into one or the other."
+                    )
             encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-            self.encoder = encoder.set_output(transform="default").fit(self._categories(X))
+            self.encoder = encoder.set_output(transform="default").fit(words)
         if impute and self.imputer is None:
             imputer = SimpleImputer(add_indicator=mark, keep_empty_features=True)
             self.imputer = imputer.set_output(transform="default").fit(self.transform(X))
@@ -41,6 +47,10 @@ class Preparation:
                 parts.append(np.asarray(_safe_indexing(X, others, axis=1), dtype=np.float64))
             X = np.hstack(parts)
         return X if self.imputer is None else self.imputer.transform(X)
+
+    def _names(self, X: Any) -> list[Any]:
+        """The names of the columns of categories, or their numbers."""
+        return [list(X.columns)[i] if hasattr(X, "columns") else i for i in self.categories]
 
     def _categories(self, X: Any) -> Array:
         """As objects, so that numbers can be told to be none of the words learnt; what is missing is None."""
@@ -57,6 +67,10 @@ def prepare(estimator: Any, X: Any, *, fitting: bool = False, reset: bool = Fals
     """
     if hasattr(X, "collect_schema") and hasattr(X, "collect"):
         raise TypeError("X is a lazy frame, of which no row is there yet: give X.collect().")
+    if type(X).__module__.startswith("pyarrow"):
+        import polars
+
+        X = polars.from_arrow(X)
     preparation = getattr(estimator, "_preparation", None)
     if reset:
         positions = _categories(X, estimator.categorical_features)

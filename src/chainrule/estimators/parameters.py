@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
@@ -58,6 +60,12 @@ CONSTRAINTS: dict[str, Any] = {
 }
 
 
+@cache
+def names(estimator: Any) -> tuple[str, ...]:
+    """The names of the parameters of a class of estimators."""
+    return tuple(BaseEstimator._get_param_names.__func__(estimator))
+
+
 def hidden_activations(me: Any, hidden: int) -> tuple[Any, ...]:
     """The activation of each hidden layer."""
     given = me.activation
@@ -73,7 +81,10 @@ def hidden_activations(me: Any, hidden: int) -> tuple[Any, ...]:
 def dropout_rates(me: Any, hidden: int) -> tuple[float, ...]:
     """The dropout rate of each hidden layer."""
     given = me.dropout
-    rates = tuple(float(r) for r in (given if np.iterable(given) else (given,) * hidden))
+    try:
+        rates = tuple(float(r) for r in (given if np.iterable(given) else (given,) * hidden))
+    except (TypeError, ValueError):
+        rates = ()
     if len(rates) != hidden or not all(0 <= r < 1 for r in rates):
         raise ValueError(
             f"dropout is {given!r}: give one rate in [0, 1), or a list of {hidden}, one for each hidden layer."
