@@ -14,10 +14,11 @@ from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.preprocessing import LabelBinarizer
 
 import chainrule as cr
-from chainrule.estimators import MLPClassifier, MLPRegressor
+from chainrule.estimators import MLPClassifier, MLPRegressor, classifier
 from chainrule.training import events
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -555,3 +556,67 @@ def test_targets_that_a_regressors_loss_cannot_take_are_refused():
 )
 def test_the_model_underneath_trains_on_at_the_same_rate(settings, rate):
     assert fitted(max_iter=1, **settings).model_._recipe().optimizer.schedule == rate
+
+
+def test_words_and_numbers_in_one_column_are_named():
+    frame = pd.DataFrame({"size": [1, "x", 2, 3.5] * 5, "weight": range(20)})
+    with pytest.raises(TypeError, match="The column 'size' holds words and numbers: turn all"):
+        MLPClassifier(max_iter=2).fit(frame, [0, 1] * 10)
+
+
+def test_a_table_of_arrows_is_a_frame():
+    arrow = pytest.importorskip("pyarrow")
+    columns = {"colour": ["red", "blue"] * 10, "size": list(range(20))}
+    table = arrow.table(columns)
+    model = MLPClassifier(max_iter=3, random_state=0).fit(table, [0, 1] * 10)
+    assert list(model.feature_names_in_) == ["colour", "size"]
+    same = MLPClassifier(max_iter=3, random_state=0).fit(pl.DataFrame(columns), [0, 1] * 10)
+    assert np.array_equal(model.predict_proba(table), same.predict_proba(pl.DataFrame(columns)))
+
+
+@pytest.mark.parametrize("rates", [["x"], [0.2, 0.3], [1.0], [None]])
+def test_dropout_rates_are_numbers_one_for_each_layer(rates):
+    with pytest.raises(
+        ValueError, match=r"dropout is .*: give one rate in \[0, 1\), or a list of 1"
+    ):
+        MLPClassifier(dropout=rates).fit(PIXELS[:50], CLASSES[:50])
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        CLASSES[:300],
+        CLASSES[:300] > 4,
+        CLASSES[:300].astype(str),
+        CLASSES[:300].astype(str).astype(object),
+        np.eye(10, dtype=int)[CLASSES[:300]],
+        np.zeros(300, int),
+    ],
+    ids=["numbers", "yes or no", "words", "objects", "several labels", "one class"],
+)
+def test_score_is_scikit_learns_accuracy(labels):
+    model = MLPClassifier(max_iter=15, random_state=0).fit(PIXELS[:300], labels)
+    found = model.predict(PIXELS[:300])
+    weights = np.linspace(0, 1, 300)
+    assert model.score(PIXELS[:300], labels) == accuracy_score(labels, found)
+    assert model.score(PIXELS[:300], labels, weights) == accuracy_score(
+        labels, found, sample_weight=weights
+    )
+    assert model.score(PIXELS[:300], labels.tolist()) == accuracy_score(labels, found)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [[3, 1, 2, 1], [True, False], ["a", "", "b"], [7, 7], np.array([1, 2], np.uint64), [0, 1, 1]],
+)
+def test_plain_labels_are_learnt_as_by_scikit_learn(labels):
+    ours, theirs = classifier._binarizer(np.array(labels)), LabelBinarizer().fit(labels)
+    assert np.array_equal(ours.classes_, theirs.classes_)
+    assert (ours.y_type_, ours.sparse_input_) == (theirs.y_type_, theirs.sparse_input_)
+    assert np.array_equal(ours.transform(labels), theirs.transform(labels))
+
+
+def test_score_wants_as_many_labels_as_rows():
+    model = MLPClassifier(max_iter=2, random_state=0).fit(PIXELS[:50], CLASSES[:50])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        model.score(PIXELS[:50], CLASSES[:49])

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
@@ -28,6 +29,19 @@ from chainrule.estimators.scores import accuracy
 from chainrule.estimators.trainer import Examples
 from chainrule.graph import BATCH
 from chainrule.losses import Hinge, Loss
+
+PLAIN = "iubU"  # the kinds of arrays that hold labels as they are: whole numbers, yes or no, words
+
+
+def _binarizer(y: Array) -> LabelBinarizer:
+    """A LabelBinarizer that knows these targets; of plain labels it learns in a tenth of the time."""
+    made = LabelBinarizer()
+    if y.ndim != 1 or y.dtype.kind not in PLAIN:
+        return made.fit(y)
+    made.classes_ = np.array(list(np.unique(y)))  # as narrow as the longest word
+    made.y_type_ = "multiclass" if len(made.classes_) > 2 else "binary"
+    made.sparse_input_ = False
+    return made
 
 
 class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc]
@@ -120,7 +134,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            self._label_binarizer = LabelBinarizer().fit(y)
+            self._label_binarizer = _binarizer(y)
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(unique_labels(y))
@@ -224,6 +238,14 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         return self._fit(X, y, sample_weight, incremental=True)
 
     # --- predict ---
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """scikit-learn's `accuracy_score` of the predictions for X: the share of rows that are right in all labels."""
+        found = self.predict(X)
+        plain = type(y) is np.ndarray and y.dtype == found.dtype and y.dtype.kind in PLAIN
+        if plain and sample_weight is None and y.ndim == 1 and y.shape == found.shape:
+            return accuracy(y, found, None)  # there is nothing to check
+        return float(accuracy_score(y, found, sample_weight=sample_weight))
 
     def _decoded(self, outputs: Array) -> Array:
         if self._several:

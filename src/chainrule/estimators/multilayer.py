@@ -44,6 +44,11 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
 
     _parameter_constraints: ClassVar[dict[str, Any]] = CONSTRAINTS
 
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        """As scikit-learn's, which reads the signature anew at each of the many calls of a search."""
+        return list(parameters.names(cls))  # type: ignore[arg-type]
+
     # --- what the classifier and the regressor say ---
 
     @abstractmethod
