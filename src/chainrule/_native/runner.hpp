@@ -27,6 +27,10 @@
 
 namespace chainrule {
 
+// Of a long step between two moments at which the caller may be interrupted: about so many
+// nanoseconds of every thread, or multiplications.
+inline constexpr double leg_work = 10e6, leg_products = 16 * leg_work;
+
 template <class T>
 class Runner {
   public:
