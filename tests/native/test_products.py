@@ -17,6 +17,7 @@ TILE_ROWS = {"avx512": 12, "avx2": 6, "portable": 6}
 LENGTHS = (0, 1, 2, 3, 5, 7, 8, 9, 12, 13, 15, 16, 17, 31, 32, 33, 65)
 
 lengths = st.sampled_from(LENGTHS)
+depths = st.sampled_from((*LENGTHS[1:], 63, 64, 100, 128, 150))
 real_types = st.sampled_from([np.float32, np.float64])
 seeds = st.integers(0, 2**32 - 1)
 
@@ -31,6 +32,11 @@ def isa(request: pytest.FixtureRequest) -> str:
 
 def numbers(seed: int, *shape: int, dtype: Any) -> NDArray[Any]:
     return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def wide(isa: str, dtype: Any) -> int:
+    """The columns that a product of nonzeros computes at once."""
+    return 7 * 2 * {"avx512": 64, "avx2": 32, "portable": 16}[isa] // np.dtype(dtype).itemsize
 
 
 def assert_close_to_product(ours: NDArray[Any], a: NDArray[Any], b: NDArray[Any]) -> None:
@@ -61,6 +67,42 @@ def test_tn_is_the_product_with_the_transpose(
     x = numbers(seed, samples, rows, dtype=dtype)
     d = numbers(seed + 1, samples, columns, dtype=dtype)
     assert_close_to_product(testing.tn(isa, x, d, TILE_ROWS[isa]), x.T, d)
+
+
+def with_zeros(seed: int, *shape: int, dtype: Any) -> NDArray[Any]:
+    """Numbers of which many are zero, of either sign, and some rows and columns all zero."""
+    made = numbers(seed, *shape, dtype=dtype)
+    rng = np.random.default_rng(seed + 2)
+    made[rng.random(shape) < rng.choice([0.1, 0.5, 0.9])] = rng.choice([0.0, -0.0])
+    made[rng.random(shape[0]) < 0.2] = 0
+    made[:, rng.random(shape[1]) < 0.2] = 0
+    return made
+
+
+@given(seeds, real_types, st.sampled_from((1, 2, 3, 17, 33)), lengths, depths)
+def test_products_that_skip_zeros_have_the_same_bits(
+    isa: str, seed: int, dtype: Any, rows: int, columns: int, depth: int
+) -> None:
+    a = with_zeros(seed, rows, depth, dtype=dtype)
+    b = numbers(seed + 1, depth, columns, dtype=dtype)
+    b[b < -1] *= np.finfo(dtype).tiny  # products too small for the type, which leave a −0
+    x = np.ascontiguousarray(a.T)
+    whole = testing.nn(isa, a, b, TILE_ROWS[isa])
+    nn, count = testing.nn_nonzeros(isa, a, b)
+    tn, _ = testing.tn_nonzeros(isa, x, b)
+    assert nn.tobytes() == whole.tobytes()
+    assert tn.tobytes() == whole.tobytes()
+    assert count == np.count_nonzero(a) * -(-columns // wide(isa, dtype))
+
+
+@given(seeds, real_types, lengths, lengths, st.sampled_from([None, np.inf, -np.inf, np.nan]))
+def test_a_single_number_that_is_not_finite_is_found(
+    isa: str, seed: int, dtype: Any, rows: int, columns: int, strange: float | None
+) -> None:
+    x = numbers(seed, rows, columns, dtype=dtype)
+    if strange is not None and x.size:
+        x.flat[seed % x.size] = strange
+    assert testing.all_finite(isa, x) == bool(np.isfinite(x).all())
 
 
 @given(seeds, real_types, lengths, lengths, lengths, st.data())

@@ -13,20 +13,6 @@ namespace {
 constexpr int strip_blocks = 4;                 // of rows that a product takes at once, at most
 constexpr std::size_t next_cache = 256 * 1024;  // a good part of the second one
 
-// f(first, rows) for tiles of about equal height, at most `most` rows.
-template <class F>
-void each_tile(int rows, int most, F f) {
-    const int tiles = rounded_up(rows, most);
-    if (tiles == 0) return;
-    if (tiles == 1) return f(0, rows);
-    const int height = rows / tiles, higher = rows % tiles;
-    for (int i = 0, first = 0; i < tiles; ++i) {
-        const int n = i < higher ? height + 1 : height;
-        f(first, n);
-        first += n;
-    }
-}
-
 // A sum of numbers is kept in double precision, wherever it lies.
 template <class T>
 double number_at(const T* place) {
@@ -52,7 +38,10 @@ Instructions<T>::Instructions(const Plan& plan, const Kernels<T>& kernels)
         }
     }
     // The blocks of a strip are for a product's own result.
-    scratch_size_ = (places + 1 + strip_blocks) * max_block_rows * panel_ + tile_room_.size();
+    std::size_t strip = static_cast<std::size_t>(strip_blocks) * max_block_rows * panel_;
+    for (const auto& instruction : plan.instructions)
+        if (may_skip(instruction)) strip = std::max(strip, sparse_size());
+    scratch_size_ = (places + 1) * max_block_rows * panel_ + strip + tile_room_.size();
 }
 
 template <class T>
@@ -203,7 +192,8 @@ void Instructions<T>::product_nn(int number, const Workspace<T>& at, T* scratch,
     const int rows = at.rows_of(instruction.a), depth = at.columns_of(instruction.a);
     const int columns = at.columns_of(instruction.b), panels = rounded_up(columns, panel_);
     const Share own_rows = part.rows(rows);
-    const int given = own_rows.end - own_rows.begin;
+    if (skips(instruction, at, own_rows)) return sparse_nn(number, at, scratch, part, own_rows);
+    const int given = own_rows.size();
     // So much of the right matrix stays in the nearest cache while the rows of a strip pass by, and
     // the strip in the next one while the panels do.
     constexpr int depth_at_once = 256;
@@ -263,6 +253,8 @@ template <class T>
 void Instructions<T>::product_tn(int number, const Workspace<T>& at, T* scratch,
                                  const Part& part) const {
     const Instruction& instruction = plan_.instructions[number];
+    if (skips(instruction, at, Share(0, at.rows_of(instruction.a))))
+        return sparse_tn(number, at, scratch, part);
     const int rows = at.columns_of(instruction.a), columns = at.columns_of(instruction.b);
     const int sources = rounded_up(rows, panel_), panels = rounded_up(columns, panel_);
     // So many panels of the left matrix stay in the next cache while those of the right pass by.
@@ -344,6 +336,8 @@ void Instructions<T>::add_up(int number, const Workspace<T>& at, T* sums, bool c
         if (continues) sum += number_at(sums);
         std::memcpy(sums, &sum, sizeof sum);
     } else if (instruction.op == Opcode::tn) {
+        if (skips(instruction, at, Share(0, at.rows_of(instruction.a))))
+            return sparse_add_up(instruction, at, sums, continues);
         const int rows = at.columns_of(instruction.a);
         const int sources = rounded_up(rows, panel_);
         for (int panel = 0; panel < at.panels_of(instruction.b); ++panel)

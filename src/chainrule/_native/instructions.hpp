@@ -74,6 +74,20 @@ class Instructions {
   private:
     void product_nn(int number, const Workspace<T>& at, T* scratch, const Part& part) const;
     void product_tn(int number, const Workspace<T>& at, T* scratch, const Part& part) const;
+    struct Side;
+    int sides_of(int columns) const;
+    Side side(int columns, int number, int sides) const;
+    bool may_skip(const Instruction& product) const;
+    bool skips(const Instruction& product, const Workspace<T>& at, const Share& rows) const;
+    void sparse_nn(int number, const Workspace<T>& at, T* scratch, const Part& part,
+                   const Share& own_rows) const;
+    void sparse_tn(int number, const Workspace<T>& at, T* scratch, const Part& part) const;
+    void sparse_sums(const Instruction& product, const Workspace<T>& at, const Side& side,
+                     int source, int many, bool continues, T* out, std::size_t out_panel) const;
+    void sparse_add_up(const Instruction& product, const Workspace<T>& at, T* sums,
+                       bool continues) const;
+    int sources_at_once() const;
+    std::size_t sparse_size() const;
     void tiles_nn(int number, const Workspace<T>& at, T* scratch, const Part& part) const;
     void tiles_tn(int number, const Workspace<T>& at, T* scratch, const Part& part) const;
     void tiles_add_up(int number, const Workspace<T>& at, T* sums, bool continues,

@@ -9,6 +9,7 @@
 #include "normals.hpp"
 #include "products.hpp"
 #include "rows.hpp"
+#include "sparse.hpp"
 
 namespace chainrule::CHAINRULE_ISA {
 
@@ -24,6 +25,12 @@ constexpr Kernels<T> table = {
     .elementwise = elementwise<T>,
     .nn = nn<T>,
     .tn = tn<T>,
+    .most_vectors = most_vectors,
+    .nonzeros_of_rows = nonzeros_of_rows<T>,
+    .nonzeros_of_columns = nonzeros_of_columns<T>,
+    .nn_nonzeros = nn_nonzeros<T>,
+    .tn_nonzeros = tn_nonzeros<T>,
+    .all_finite = all_finite<T>,
     .transpose = transpose<T>,
     .softmax = softmax<T>,
     .log_softmax = log_softmax<T>,

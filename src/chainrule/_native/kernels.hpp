@@ -188,6 +188,25 @@ struct Kernels {
     // tn: out(i, j) = Σₛ x(s, i) d(s, j) over s < samples; `x` is at (row 0, column i = 0) within
     // one panel, `d` is one panel, both of `samples` rows.
     void (*tn)(const T* x, const T* d, int samples, int rows, int vectors, bool continues, T* out);
+
+    // The same products without the terms whose factor of the left matrix is zero, 64 terms of the
+    // sums at a time. They end at the same numbers where the right matrix is finite.
+    int most_vectors;  // of a row that one call computes, side by side in neighbouring panels
+    // Which are not zero: bit j of bits[i] says it of a(i, j), j < k ≤ 64, and returned is how
+    // many; of columns, bit s of bits[i] says it of x(s, i), s < samples ≤ 64, for each i of a
+    // panel.
+    std::int64_t (*nonzeros_of_rows)(const T* a, std::size_t a_panel, int k, int rows,
+                                     std::uint64_t* bits);
+    std::int64_t (*nonzeros_of_columns)(const T* x, int samples, std::uint64_t* bits);
+    void (*nn_nonzeros)(const T* a, std::size_t a_panel, const std::uint64_t* bits, const T* b,
+                        std::size_t b_panel, int rows, int vectors, bool continues, T* out,
+                        std::size_t out_panel);
+    void (*tn_nonzeros)(const T* x, const std::uint64_t* bits, const T* d, std::size_t d_panel,
+                        int rows, int vectors, bool continues, T* out, std::size_t out_panel);
+    // Whether some rows of the first columns, whose panels are `x_panel` elements apart, hold
+    // neither an infinite number nor NaN.
+    bool (*all_finite)(const T* x, std::size_t x_panel, int rows, int columns);
+
     // The transpose of an R × C matrix into a C × R matrix: source panels [first, last) of columns.
     void (*transpose)(const T* from, int rows, int columns, int first, int last, T* to);
 

@@ -34,6 +34,7 @@ CHAINRULE_INLINE void add_products(Tile<T, rows, vectors>& tile, const T* left, 
     }
 }
 
+// A sum is never −0, which a term of +0 would make +0: products that skip zeros have the same bits.
 template <class T, int rows, int vectors>
 CHAINRULE_INLINE void store_sums(const Tile<T, rows, vectors>& tile, T* out) {
     using S = Simd<T>;
@@ -41,7 +42,7 @@ CHAINRULE_INLINE void store_sums(const Tile<T, rows, vectors>& tile, T* out) {
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; ++v)
-            S::store(out + r * panel_width<T> + v * S::width, tile.sums[r][v]);
+            S::store(out + r * panel_width<T> + v * S::width, tile.sums[r][v] + S::zero());
 }
 
 template <class T, int rows, int vectors>

@@ -33,4 +33,18 @@ constexpr int rounded_up(int n, int unit) {
     return n <= unit ? n > 0 : static_cast<int>((static_cast<unsigned>(n) + unit - 1) / unit);
 }
 
+// f(first, rows) for tiles of about equal height, at most `most` rows.
+template <class F>
+void each_tile(int rows, int most, F f) {
+    const int tiles = rounded_up(rows, most);
+    if (tiles == 0) return;
+    if (tiles == 1) return f(0, rows);
+    const int height = rows / tiles, higher = rows % tiles;
+    for (int i = 0, first = 0; i < tiles; ++i) {
+        const int n = i < higher ? height + 1 : height;
+        f(first, n);
+        first += n;
+    }
+}
+
 }  // namespace chainrule

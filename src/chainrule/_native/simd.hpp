@@ -113,6 +113,29 @@ struct Simd {
     CHAINRULE_INLINE V copy_sign(V a, V sign) {
         return real(bits(abs(a)) | (bits(sign) & set1i(sign_bit)));
     }
+    // A bit for each lane of a mask.
+    CHAINRULE_INLINE std::uint64_t lanes(I mask) {
+#if CHAINRULE_AVX512
+        if constexpr (std::is_same_v<T, float>)
+            return _mm512_movepi32_mask((__m512i)mask);
+        else
+            return _mm512_movepi64_mask((__m512i)mask);
+#elif CHAINRULE_AVX2
+        if constexpr (std::is_same_v<T, float>)
+            return static_cast<unsigned>(_mm256_movemask_ps((__m256)mask));
+        else
+            return static_cast<unsigned>(_mm256_movemask_pd((__m256d)mask));
+#elif CHAINRULE_SSE2
+        if constexpr (std::is_same_v<T, float>)
+            return static_cast<unsigned>(_mm_movemask_ps((__m128)mask));
+        else
+            return static_cast<unsigned>(_mm_movemask_pd((__m128d)mask));
+#else
+        std::uint64_t bits = 0;
+        for (int i = 0; i < width; ++i) bits |= (std::uint64_t{1} & mask[i]) << i;
+        return bits;
+#endif
+    }
     CHAINRULE_INLINE bool any(I mask) {
         Int found = 0;
         for (int i = 0; i < width; ++i) found |= mask[i];

@@ -115,6 +115,56 @@ auto product(const std::string& isa, const Matrix<T>& a, const Matrix<T>& b, int
     return out.array();
 }
 
+// The same product without the terms whose factor of the left matrix is zero.
+template <typename T, bool transposed>
+auto product_of_nonzeros(const std::string& isa, const Matrix<T>& a, const Matrix<T>& b) {
+    constexpr int deep = 64;
+    const auto& kernels = kernels_of<T>(isa);
+    const int panel = kernels.panel_width;
+    Panels<T> left(a, panel), right(b, panel);
+    const int k = right.rows;
+    if ((transposed ? left.rows : left.columns) != k) throw nb::value_error("shapes do not fit");
+    Panels<T> out(transposed ? left.columns : left.rows, right.columns, panel);
+    const auto stride = [panel](const Panels<T>& m) {
+        return static_cast<std::size_t>(m.rows) * panel;
+    };
+    std::vector<std::uint64_t> bits(std::max(out.rows, panel));
+    std::int64_t count = 0;
+    const int wide = kernels.most_vectors / 2 * panel;
+    for (int column = 0; column < out.columns; column += wide) {
+        const int columns = std::min(wide, out.columns - column);
+        const int vectors = (columns + panel / 2 - 1) / (panel / 2);
+        for (int first = 0; first < k; first += deep) {
+            const int terms = std::min(deep, k - first);
+            for (int row = 0, rows; row < out.rows; row += rows) {
+                rows = transposed ? std::min(panel, out.rows - row) : out.rows;
+                if constexpr (transposed) {
+                    const T* x = left.at(first, row);
+                    kernels.nonzeros_of_columns(x, terms, bits.data());
+                    kernels.tn_nonzeros(x, bits.data(), right.at(first, column), stride(right),
+                                        rows, vectors, first > 0, out.at(row, column), stride(out));
+                } else {
+                    const T* from = left.at(0, first);
+                    count += kernels.nonzeros_of_rows(from, stride(left), terms, rows, bits.data());
+                    kernels.nn_nonzeros(from, stride(left), bits.data(), right.at(first, column),
+                                        stride(right), rows, vectors, first > 0,
+                                        out.at(row, column), stride(out));
+                }
+            }
+        }
+    }
+    return std::pair(out.array(), count);
+}
+
+template <typename T>
+bool all_finite(const std::string& isa, const Matrix<T>& x) {
+    const auto& kernels = kernels_of<T>(isa);
+    const Panels<T> from(x, kernels.panel_width);
+    return kernels.all_finite(from.data.data(),
+                              static_cast<std::size_t>(from.rows) * kernels.panel_width, from.rows,
+                              from.columns);
+}
+
 // f(first, last) for the pieces that `count` falls into at the places of `cuts`, in ascending
 // order.
 template <class F>
@@ -383,6 +433,9 @@ void define_kernels(nb::module_& m) {
     const char* doc = "See kernels.hpp.";
     m.def("nn", product<T, false>, "isa"_a, "a"_a, "b"_a, "tile_rows"_a, doc);
     m.def("tn", product<T, true>, "isa"_a, "x"_a, "d"_a, "tile_rows"_a, doc);
+    m.def("nn_nonzeros", product_of_nonzeros<T, false>, "isa"_a, "a"_a, "b"_a, doc);
+    m.def("tn_nonzeros", product_of_nonzeros<T, true>, "isa"_a, "x"_a, "d"_a, doc);
+    m.def("all_finite", all_finite<T>, "isa"_a, "x"_a, doc);
     m.def("transpose", transposed<T>, "isa"_a, "x"_a, "cuts"_a, doc);
     m.def("softmax", rows_to_matrix<T, &Table::softmax>, "isa"_a, "x"_a, "cuts"_a, doc);
     m.def("log_softmax", rows_to_matrix<T, &Table::log_softmax>, "isa"_a, "x"_a, "cuts"_a, doc);

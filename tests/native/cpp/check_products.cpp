@@ -76,6 +76,70 @@ Matrix<T> by_tn(const Kernels<T>& k, const Matrix<T>& x, const Matrix<T>& d, int
     return made;
 }
 
+// a b, or aᵀ given as x, without the terms whose factor of the left matrix is zero.
+template <class T>
+Matrix<T> by_nonzeros(const Kernels<T>& k, const Matrix<T>& a, const Matrix<T>& b,
+                      bool transposed) {
+    constexpr int deep = 64;
+    const int panel = k.panel_width, wide = k.most_vectors / 2 * panel;
+    Panels<T> left(a, panel), right(b, panel);
+    Panels<T> out(transposed ? a.columns : a.rows, b.columns, panel);
+    const auto step = [panel](int rows) { return static_cast<std::size_t>(rows) * panel; };
+    std::vector<std::uint64_t> bits(std::max(out.rows, panel));
+    for (int column = 0; column < b.columns; column += wide) {
+        const int columns = std::min(wide, b.columns - column);
+        const int vectors = (columns + panel / 2 - 1) / (panel / 2);
+        for (int first = 0; first < b.rows; first += deep) {
+            const int terms = std::min(deep, b.rows - first);
+            const T* d = right.at(first, column);
+            const auto add = [&](int row, int n) {
+                T* to = out.at(row, column);
+                if (transposed) {
+                    const T* x = left.at(first, row);
+                    k.nonzeros_of_columns(x, terms, bits.data());
+                    k.tn_nonzeros(x, bits.data(), d, step(b.rows), n, vectors, first > 0, to,
+                                  step(out.rows));
+                } else {
+                    const T* x = left.at(row, first);
+                    k.nonzeros_of_rows(x, step(a.rows), terms, n, bits.data());
+                    k.nn_nonzeros(x, step(a.rows), bits.data(), d, step(b.rows), n, vectors,
+                                  first > 0, to, step(out.rows));
+                }
+            };
+            for (int row = 0; row < out.rows; row += panel)
+                add(row, std::min(panel, out.rows - row));
+        }
+    }
+    Matrix<T> made(out.rows, b.columns);
+    from_panels(out.data.data(), made.rows, made.columns, panel, made.data.data());
+    return made;
+}
+
+template <class T>
+void check_nonzeros(const Kernels<T>& k, std::mt19937& rng) {
+    for (const int rows : {1, 5, 33})
+        for (const int depth : {1, 31, 64, 65, 130})
+            for (const int columns : {1, 16, 33, 100, 250}) {
+                auto a = drawn<T>(rng, rows, depth), b = drawn<T>(rng, depth, columns);
+                for (T& x : a.data)
+                    if (rng() % 3) x = rng() % 2 ? T(0) : -T(0);
+                const auto whole = by_nn(k, a, b, k.tile_rows, 0);
+                check(by_nonzeros(k, a, b, false).data == whole.data,
+                      about(k, "nn of nonzeros", rows, depth, columns));
+                check(by_nonzeros(k, turned(a), b, true).data == whole.data,
+                      about(k, "tn of nonzeros", rows, depth, columns));
+                const auto finite = [&] {
+                    const Panels<T> x(b, k.panel_width);
+                    return k.all_finite(x.data.data(),
+                                        static_cast<std::size_t>(depth) * k.panel_width, depth,
+                                        columns);
+                };
+                check(finite(), about(k, "finite", depth, columns));
+                b.data[rng() % b.data.size()] = std::numeric_limits<T>::infinity();
+                check(!finite(), about(k, "infinite", depth, columns));
+            }
+}
+
 template <class T>
 void check_tiles(const Kernels<T>& k, std::mt19937& rng) {
     const int depth = k.panel_width + 5;
@@ -128,6 +192,7 @@ void check_products(const Kernels<T>& k, std::mt19937& rng) {
                 check(nn.data == tn.data, about(k, "tn", rows, depth, columns));
             }
     check_tiles(k, rng);
+    check_nonzeros(k, rng);
     check_transpose(k, rng);
 }
 
