@@ -18,7 +18,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 
 import chainrule as cr
-from chainrule.estimators import MLPClassifier, MLPRegressor, classifier
+from chainrule.estimators import MLPClassifier, MLPRegressor, classifier, workers
 from chainrule.training import events
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -620,3 +620,21 @@ def test_score_wants_as_many_labels_as_rows():
     model = MLPClassifier(max_iter=2, random_state=0).fit(PIXELS[:50], CLASSES[:50])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         model.score(PIXELS[:50], CLASSES[:49])
+
+
+@pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [(0, 0), (399, 9)])
+def test_what_is_not_finite_is_found_in_large_arrays(monkeypatch, strange, place):
+    monkeypatch.setattr(workers, "LARGE", 1)
+    rows = np.random.default_rng(0).normal(size=(400, 10))
+    labels = np.arange(400) % 2
+    assert workers.known_finite(rows, 2)
+    assert not workers.known_finite(rows, 1)  # one thread leaves it to scikit-learn
+    fitted = MLPClassifier(max_iter=2, random_state=0, threads=2).fit(rows, labels)
+    assert not workers.known_finite(np.full((4, 4), 1e308), 2)  # nor is a sum that overflows known
+    rows[place] = strange
+    assert not workers.known_finite(rows, 2)
+    with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+        MLPClassifier(threads=2).fit(rows, labels)
+    with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+        fitted.partial_fit(rows, labels)

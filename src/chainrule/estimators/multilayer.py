@@ -169,6 +169,7 @@ class MultilayerPerceptron(BaseEstimator):  # type: ignore[misc]
             "multi_output": True,
             "y_numeric": y_numeric,
             "dtype": (np.float64, np.float32),
+            "ensure_all_finite": not workers.known_finite(X, self.threads),
         }
         if self.__dict__.get("_preparation") is not None:
             return check_X_y(X, y, estimator=self, **settings)

@@ -10,9 +10,11 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+import numpy as np
 import sklearn
 
 LOOK_SECONDS = 0.1  # between two looks whether the user has pressed Ctrl-C
+LARGE = 1 << 25  # bytes of an array that several threads look through sooner than one
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -54,6 +56,18 @@ def each(
             broken_off()
             team.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def known_finite(array: Any, wanted: int | None) -> bool:
+    """Whether several threads have found a large array to hold finite numbers; False where they did not look."""
+    large = type(array) is np.ndarray and array.dtype.kind == "f" and array.nbytes >= LARGE
+    count = (threads(wanted) or available()) if large else 1
+    return count > 1 and all(each(_sums_up, np.array_split(array, count), count))
+
+
+def _sums_up(array: Any) -> bool:
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(np.sum(array)))
 
 
 def threads(wanted: int | None) -> int | None:
