@@ -86,6 +86,8 @@ class Instructions {
                      int source, int many, bool continues, T* out, std::size_t out_panel) const;
     void sparse_add_up(const Instruction& product, const Workspace<T>& at, T* sums,
                        bool continues) const;
+    void finish_side(int number, const Workspace<T>& at, const Side& side, T* out,
+                     std::size_t out_panel, int row, int count, int columns, T* scratch) const;
     int sources_at_once() const;
     std::size_t sparse_size() const;
     void tiles_nn(int number, const Workspace<T>& at, T* scratch, const Part& part) const;

@@ -72,6 +72,17 @@ bool Instructions<T>::skips(const Instruction& product, const Workspace<T>& at,
     return worth_skipping(nonzeros, static_cast<std::int64_t>(some) * depth, vectors);
 }
 
+// Runs the code of a product on `count` rows from `row` of one side's sums.
+template <class T>
+void Instructions<T>::finish_side(int number, const Workspace<T>& at, const Side& side, T* out,
+                                  std::size_t out_panel, int row, int count, int columns,
+                                  T* scratch) const {
+    for (int panel = 0; panel < side.panels; ++panel)
+        for (int first = 0; first < count; first += max_block_rows)
+            finish(number, at, out + panel * out_panel + first * panel_, side.first + panel,
+                   row + first, std::min(max_block_rows, count - first), columns, scratch);
+}
+
 template <class T>
 void Instructions<T>::sparse_nn(int number, const Workspace<T>& at, T* scratch, const Part& part,
                                 const Share& own_rows) const {
@@ -115,10 +126,7 @@ void Instructions<T>::sparse_nn(int number, const Workspace<T>& at, T* scratch, 
                 });
             }
         }
-        for (int panel = 0; panel < side.panels; ++panel)
-            for (int first = 0; first < count; first += max_block_rows)
-                finish(number, at, out + panel * out_panel + first * panel_, side.first + panel,
-                       row + first, std::min(max_block_rows, count - first), columns, scratch);
+        finish_side(number, at, side, out, out_panel, row, count, columns, scratch);
     }
 }
 
@@ -181,10 +189,7 @@ void Instructions<T>::sparse_tn(int number, const Workspace<T>& at, T* scratch,
         T* const out =
             kept ? at.data(instruction.out) + side.first * out_panel + row * panel_ : own;
         sparse_sums(instruction, at, side, source, many, false, out, out_panel);
-        for (int panel = 0; panel < side.panels; ++panel)
-            for (int first = 0; first < count; first += max_block_rows)
-                finish(number, at, out + panel * out_panel + first * panel_, side.first + panel,
-                       row + first, std::min(max_block_rows, count - first), columns, scratch);
+        finish_side(number, at, side, out, out_panel, row, count, columns, scratch);
     }
 }
 

@@ -60,7 +60,8 @@ def each(
 
 def known_finite(array: Any, wanted: int | None) -> bool:
     """Whether several threads have found a large array to hold finite numbers; False where they did not look."""
-    large = type(array) is np.ndarray and array.dtype.kind == "f" and array.nbytes >= LARGE
+    kept = type(array) is np.ndarray and array.dtype in (np.float32, np.float64)  # as it is
+    large = kept and array.nbytes >= LARGE
     count = (threads(wanted) or available()) if large else 1
     return count > 1 and all(each(_sums_up, np.array_split(array, count), count))
 
